@@ -1,0 +1,105 @@
+"""The web application over one open library: routers, error handlers, security headers."""
+
+from __future__ import annotations
+
+import importlib.metadata
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from fastapi import FastAPI
+from starlette.middleware.trustedhost import TrustedHostMiddleware
+from starlette.staticfiles import StaticFiles
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from api import auth, errors
+from api.deps import Context, needs
+from api.metrics import Metrics, MetricsMiddleware
+from api.pages import LibraryPages
+from api.routes import facets, health, images, search, similar
+from indexer.lookup import PictureLookup
+from indexer.media import Media
+from indexer.pool import DecodePool
+from search.config import Config
+from search.services import Services
+from ui.routes import STATIC, make_router
+
+LOOPBACK_HOSTS = ["localhost", "127.0.0.1", "[::1]"]
+
+PAGE_POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; connect-src 'self';"
+    " form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+)
+DOCS_POLICY = "default-src 'none'; frame-ancestors 'none'"
+
+
+def create_app(services: Services) -> FastAPI:
+    """Return the application for one open library. Closing the app closes the decoding processes, not the library."""
+    config = services.config
+    pool = DecodePool(config, workers=1)
+    context = Context(
+        services=services,
+        lookup=PictureLookup(pool, services.catalog.profile),
+        media=Media(config.data, services.catalog, pool),
+        keys=auth.parse_keys(config.api_keys),
+    )
+
+    @asynccontextmanager
+    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+        yield
+        pool.close()
+
+    app = FastAPI(
+        title="Snapseek",
+        version=importlib.metadata.version("snapseek"),
+        description="Semantic image search over one library.",
+        lifespan=lifespan,
+    )
+    app.state.context = context
+    app.state.metrics = Metrics(lambda: len(services.tags))
+    errors.install(app)
+    app.include_router(health.router)
+    for module in (search, images, similar, facets):
+        app.include_router(module.router, dependencies=[needs(auth.Scope.SEARCH)])
+    pages = make_router(LibraryPages(context))
+    app.include_router(pages, dependencies=[needs(auth.Scope.SEARCH)], include_in_schema=False)
+    app.mount("/static", StaticFiles(directory=STATIC), name="static")
+    app.add_middleware(SecurityHeaders)
+    app.add_middleware(TrustedHostMiddleware, allowed_hosts=allowed_hosts(config), www_redirect=False)
+    app.add_middleware(MetricsMiddleware, metrics=app.state.metrics)
+    return app
+
+
+def allowed_hosts(config: Config) -> list[str]:
+    """Return the Host headers to answer: without this check any web page could read a loopback server by DNS rebinding."""
+    named = [name.strip() for name in config.allowed_hosts.split(",") if name.strip()]
+    if auth.is_loopback(config.host):
+        return [*LOOPBACK_HOSTS, *named]
+    return named or ["*"]  # an API key is required there, which a rebound page does not have
+
+
+class SecurityHeaders:
+    """Sets the headers that every answer carries, unless the handler set its own."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def add(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = message["headers"]
+                present = {name.lower() for name, _ in headers}
+                for name, value in self._headers(scope["path"]).items():
+                    if name not in present:
+                        headers.append((name, value))
+            await send(message)
+
+        await self._app(scope, receive, add if scope["type"] == "http" else send)
+
+    @staticmethod
+    def _headers(path: str) -> dict[bytes, bytes]:
+        return {
+            b"content-security-policy": PAGE_POLICY.encode(),
+            b"x-content-type-options": b"nosniff",
+            b"referrer-policy": b"same-origin",
+            b"cross-origin-opener-policy": b"same-origin",
+        }

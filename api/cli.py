@@ -1,0 +1,331 @@
+"""The `snapseek` command. A subcommand imports what it needs, so that `--help` and errors are quick."""
+
+from __future__ import annotations
+
+import functools
+import json
+import logging
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+
+from search.config import Config, load_config
+from search.errors import ConfigError, SnapseekError
+
+# ruff: noqa: PLC0415 (imports inside the commands are the point of this module)
+
+OK, SOME_REJECTED, FAILED, INTERRUPTED = 0, 1, 2, 130
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.version_option(package_name="snapseek")
+def main() -> None:
+    """Find your pictures by saying what is in them."""
+    logging.basicConfig(stream=sys.stderr, level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
+
+
+Command = Callable[..., int | None]
+
+
+def command(name: str, *, default_data: str | None = None) -> Callable[[Command], click.Command]:
+    """Make a subcommand with the options that all have. The function returns the exit status; None is 0."""
+
+    def wrap(function: Command) -> click.Command:
+        @main.command(name)
+        @click.option("--data", type=click.Path(path_type=Path), help="Folder of the library.", default=default_data)
+        @click.option("--json", "as_json", is_flag=True, help="Print one JSON document on stdout, nothing else.")
+        @functools.wraps(function)
+        def run(*args: Any, as_json: bool, **options: Any) -> None:
+            try:
+                sys.exit(function(*args, as_json=as_json, **options) or OK)
+            except SnapseekError as error:
+                if as_json:
+                    emit({"error": {"type": type(error).__name__, "detail": str(error)}})
+                click.echo(f"snapseek {name}: {error}", err=True)
+                sys.exit(FAILED)
+            except KeyboardInterrupt:
+                click.echo("\nstopped; what was finished is kept, run it again to go on", err=True)
+                sys.exit(INTERRUPTED)
+
+        return run
+
+    return wrap
+
+
+def emit(document: Any) -> None:
+    click.echo(json.dumps(document, ensure_ascii=False, indent=2, default=str))
+
+
+@command("index")
+@click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option("--profile", help="Models for a new library: auto, lite or FILE.toml.")
+@click.option("--workers", type=int, help="Processes that decode pictures; 0 is one for each core.")
+def index(paths: tuple[Path, ...], as_json: bool, **flags: Any) -> int:
+    """Add the pictures below PATHS to the library, and recognise what was changed, moved or deleted there."""
+    from api.progress import Bar
+    from indexer.pipeline import index_paths
+
+    with Bar() as bar:
+        report = index_paths(load_config(**flags), paths, progress=bar)
+    if as_json:
+        emit(report.as_dict())
+    else:
+        click.echo(report.summary())
+    for rejected in report.rejected:
+        click.echo(f"rejected {rejected.path}: {rejected.reason}", err=True)
+    return SOME_REJECTED if report.rejected else OK
+
+
+@command("search")
+@click.argument("text", required=False, default="")
+@click.option("--filter", "filter_", default="", help="Filter expression, as `object:dog year:2024`.")
+@click.option("--not", "not_", default="", help="What to move away from, in words.")
+@click.option("-k", default=10, show_default=True, help="Hits, 1–200.")
+@click.option("--facets", default="", help="Facets to count, as object,scene.")
+@click.option("--sort", type=click.Choice(["relevance", "newest", "oldest"]), default="relevance", show_default=True)
+@click.option("--all", "everything", is_flag=True, help="No cut-off: the nearest pictures however far.")
+def search_(
+    data: Path | None,
+    as_json: bool,
+    text: str,
+    filter_: str,
+    not_: str,
+    k: int,
+    facets: str,
+    sort: str,
+    everything: bool,
+) -> None:
+    """Find pictures by TEXT, in which filter terms may stand: `two dogs playing -object:person`."""
+    from api.routes.search import split_names
+    from search import filters
+    from search.services import open_services
+    from search.types import Query, Sort
+
+    words, inline = filters.split(text)
+    query = Query(
+        texts=(words,) if words else (),
+        not_texts=(not_,) if not_ else (),
+        filter=filters.joined(inline, filters.parse(filter_)),
+        k=k,
+        facets=split_names(facets),
+        sort=Sort(sort),
+        cutoff="none" if everything else "auto",
+    )
+    with open_services(load_config(data=data)) as services:
+        show_results(services.engine.search(query), as_json)
+
+
+@command("similar")
+@click.argument("picture", metavar="PATH_OR_ID")
+@click.option("--by", type=click.Choice(["image", "tags", "both", "duplicate"]), default="image", show_default=True)
+@click.option("--filter", "filter_", default="", help="Filter expression.")
+@click.option("-k", default=10, show_default=True, help="Hits, 1–200.")
+def similar(data: Path | None, as_json: bool, picture: str, by: str, filter_: str, k: int) -> None:
+    """Find pictures like one of the library, or like any file."""
+    from indexer.lookup import PictureLookup
+    from indexer.pool import DecodePool
+    from search import filters
+    from search.services import open_services
+    from search.types import SimilarBy
+
+    with open_services(load_config(data=data)) as services:
+        options: Any = {"by": SimilarBy(by), "filter": filters.parse(filter_), "k": k}
+        if id := services.catalog.resolve(picture):
+            results = services.engine.similar(id, **options)
+        else:
+            content = read(Path(picture), services.config)
+            with DecodePool(services.config, workers=1) as pool:
+                lookup = PictureLookup(pool, services.catalog.profile)
+                results = services.engine.similar_to(lookup.picture(content), **options)
+        show_results(results, as_json)
+
+
+def read(path: Path, config: Config) -> bytes:
+    """Return a file's bytes, one more than allowed at most, so that the decoder can tell."""
+    try:
+        with path.open("rb") as file:
+            return file.read(config.max_file_bytes + 1)
+    except OSError as error:
+        raise ConfigError(f"{path} is neither an image of the library nor a file that can be read: {error}") from error
+
+
+def show_results(results: Any, as_json: bool) -> None:
+    from api.schemas import SearchOut
+
+    body = SearchOut.from_domain(results)
+    if as_json:
+        emit(body.model_dump(mode="json"))
+        return
+    for hit in body.hits:
+        score = hit.relevance if hit.relevance is not None else hit.score
+        click.echo(f"{score:5.2f}  {hit.files[0] if hit.files else hit.id}  {hit.caption or ''}")
+        if hit.why:
+            click.secho(f"       {' · '.join(hit.why)}", dim=True)
+    for name, values in body.facets.items():
+        click.echo(f"{name}: {', '.join(f'{v.value} {v.count}' for v in values)}")
+    if not body.hits:
+        click.echo("no good match; --all shows the nearest pictures anyway")
+    else:
+        click.secho(f"{len(body.hits)} of {body.total} in {body.took_ms:.0f} ms", dim=True, err=True)
+
+
+@command("show")
+@click.argument("picture", metavar="ID_OR_PATH")
+def show(data: Path | None, as_json: bool, picture: str) -> None:
+    """Print everything known of one image."""
+    from api.schemas import ImageOut
+    from search.services import open_catalog
+
+    with open_catalog(load_config(data=data)) as catalog:
+        record = catalog.record(catalog.expect(picture))
+    body = ImageOut.from_domain(record).model_dump(mode="json")
+    if as_json:
+        emit(body)
+        return
+    for key, value in body.items():
+        if key == "tags":
+            for tag in record.tags:
+                click.echo(f"{tag.kind}: {tag.label} {tag.confidence:.2f} ({tag.source})")
+        elif value not in (None, []) and key != "links":
+            click.echo(f"{key}: {', '.join(value) if isinstance(value, list) else value}")
+
+
+@command("serve")
+@click.option("--host", help="Address to bind to; any but loopback needs SNAPSEEK_API_KEYS.")
+@click.option("--port", type=int, help="Port to bind to.")
+def serve(as_json: bool, **flags: Any) -> None:
+    """Serve the page and the HTTP API of a library."""
+    from api.server import run
+
+    run(load_config(**flags))
+
+
+@command("status")
+def status(data: Path | None, as_json: bool) -> None:
+    """Print what the library holds."""
+    from search.services import library_status, open_catalog
+
+    config = load_config(data=data)
+    with open_catalog(config) as catalog:
+        document = library_status(config, catalog)
+    if as_json:
+        emit(document)
+        return
+    for key, value in document.items():
+        click.echo(f"{key}: {value}")
+
+
+@command("verify")
+@click.option("--repair", is_flag=True, help="Rebuild from the catalogue what does not agree with it.")
+def verify(data: Path | None, as_json: bool, repair: bool) -> int:
+    """Hold catalogue, vectors, tags and files against each other."""
+    from search.services import open_catalog
+    from search.verify import verify_library
+
+    config = load_config(data=data)
+    with open_catalog(config) as catalog:
+        problems, repaired = verify_library(config, catalog, repair=repair)
+    document = {
+        "ok": not problems,
+        "problems": [{"what": p.what, "where": p.where} for p in problems],
+        "repaired": repaired,
+    }
+    if as_json:
+        emit(document)
+    else:
+        for problem in problems:
+            click.echo(f"{problem.where}: {problem.what}")
+        click.echo(f"{len(problems)} problems, {repaired} repaired" if problems or repaired else "all is sound")
+    return SOME_REJECTED if problems else OK
+
+
+@command("rm")
+@click.argument("pictures", nargs=-1, required=True, metavar="PATH_OR_ID...")
+def rm(data: Path | None, as_json: bool, pictures: tuple[str, ...]) -> None:
+    """Take images out of the library; later runs pass them over. Your files are never touched."""
+    from search.services import open_services
+
+    with open_services(load_config(data=data)) as services:
+        ids = [services.catalog.expect(picture) for picture in pictures]
+        for id in ids:
+            services.catalog.delete(id)
+        services.refresh()
+    if as_json:
+        emit({"removed": ids})
+    else:
+        click.echo(f"removed {len(ids)} from the library")
+
+
+@command("models")
+@click.argument("action", type=click.Choice(["list"]))
+def models(data: Path | None, as_json: bool, action: str) -> None:
+    """List what each profile is made of: task, model, licence, size, and whether its weights are here."""
+    from indexer.profiles import model_cards
+
+    cards = model_cards()
+    if as_json:
+        emit({"models": cards})
+        return
+    for card in cards:
+        here = "here" if card["present"] else "MISSING"
+        click.echo(f"{card['profile']:5} {card['task']:10} {card['name']:34} {card['bytes'] / 2**20:6.1f} MB  {here}")
+        click.secho(f"      {card['licence']}; from {card['source']}", dim=True)
+
+
+@command("demo", default_data="snapseek-demo")
+@click.option("--port", type=int, help="Port to bind to.")
+def demo(data: Path, as_json: bool, port: int | None) -> None:
+    """Index the sample photos that come inside installed packages, into a library of their own, and serve them."""
+    from api.progress import Bar
+    from api.server import run
+    from indexer.pipeline import index_paths
+    from indexer.samples import sample_photos
+
+    config = load_config(data=data, port=port)
+    photos = sample_photos()
+    if not photos:
+        raise ConfigError("no sample photos here: run `pip install 'snapseek[demo]'`, or `snapseek index` your own")
+    with Bar() as bar:
+        report = index_paths(config, photos, progress=bar)
+    click.echo(report.summary(), err=True)
+    run(config)
+
+
+@command("adapt")
+@click.argument("folder", type=click.Path(path_type=Path, exists=True, file_okay=False))
+@click.option("--output", type=click.Path(path_type=Path), required=True, help="Adapter file to write.")
+@click.option("--only", type=click.File("r"), help="Train on the files that this list names, one a line.")
+def adapt(data: Path | None, as_json: bool, folder: Path, output: Path, only: Any) -> None:
+    """Train the lite profile's adapter on FOLDER: photos and captions.json ({file: [captions]})."""
+    from dataclasses import asdict
+
+    from indexer.adapt import adapt as train
+
+    names = {line.strip() for line in only if line.strip()} if only else None
+    report = asdict(train(folder, output, only=names))
+    if as_json:
+        emit(report)
+        return
+    for key, value in report.items():
+        click.echo(f"{key}: {value}")
+
+
+@command("keys")
+@click.argument("action", type=click.Choice(["new"]))
+@click.option("--scope", "scopes", multiple=True, type=click.Choice(["search", "write", "moderate"]), default=["search"])
+def keys(data: Path | None, as_json: bool, action: str, scopes: tuple[str, ...]) -> None:
+    """Make an API key, and the entry of SNAPSEEK_API_KEYS that lets it in."""
+    from api.auth import Scope, new_key
+
+    key, entry = new_key(frozenset(map(Scope, scopes)))
+    if as_json:
+        emit({"key": key, "entry": entry})
+    else:
+        click.echo(f"key (shown once): {key}\nSNAPSEEK_API_KEYS={entry}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,52 @@
+"""What a handler may ask for, and how it is found in a request."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+from fastapi import Depends, Path, Request
+
+from api.auth import Keys, Scope, authorise
+from indexer.lookup import PictureLookup
+from indexer.media import Media
+from search.services import Services
+from search.types import ImageId
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """The open library and what serves it; one for each app."""
+
+    services: Services
+    lookup: PictureLookup
+    media: Media
+    keys: Keys
+
+
+def get_context(request: Request) -> Context:
+    context: Context = request.app.state.context
+    return context
+
+
+def get_services(request: Request) -> Services:
+    """Return the services, caught up with what other processes wrote to the library."""
+    services = get_context(request).services
+    services.refresh()
+    return services
+
+
+def needs(scope: Scope) -> Any:
+    """Return a dependency that lets only keys with this scope pass."""
+
+    def check(request: Request) -> None:
+        authorise(request, get_context(request).keys, scope)
+
+    check_typed: Callable[[Request], None] = check
+    return Depends(check_typed)
+
+
+ContextDep = Annotated[Context, Depends(get_context)]
+ServicesDep = Annotated[Services, Depends(get_services)]
+ImageIdDep = Annotated[ImageId, Path(pattern=r"^[0-9a-f]{32}$", description="First 32 hex digits of the SHA-256")]

@@ -1,0 +1,72 @@
+"""Every error as an RFC 9457 problem document: the one table from exceptions to statuses."""
+
+from __future__ import annotations
+
+import logging
+from http import HTTPStatus
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException
+
+from api.schemas import Problem
+from search import errors
+
+log = logging.getLogger(__name__)
+
+STATUS: dict[type[errors.SnapseekError], HTTPStatus] = {
+    errors.InvalidQuery: HTTPStatus.UNPROCESSABLE_ENTITY,
+    errors.NotFound: HTTPStatus.NOT_FOUND,
+    errors.Unauthorized: HTTPStatus.UNAUTHORIZED,
+    errors.Forbidden: HTTPStatus.FORBIDDEN,
+    errors.UnsupportedImage: HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+    errors.ImageTooLarge: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+    errors.Conflict: HTTPStatus.CONFLICT,
+    errors.Unavailable: HTTPStatus.SERVICE_UNAVAILABLE,
+    errors.ConfigError: HTTPStatus.INTERNAL_SERVER_ERROR,
+    errors.SnapseekError: HTTPStatus.INTERNAL_SERVER_ERROR,
+}
+"""Looked up along the class's bases, the nearest first."""
+
+
+def problem_of(error: Exception) -> tuple[Problem, dict[str, str]]:
+    """Return the problem document of an exception and the headers that go with it."""
+    if isinstance(error, RequestValidationError):
+        return _problem(HTTPStatus.UNPROCESSABLE_ENTITY, _validation(error)), {}
+    if isinstance(error, HTTPException):
+        return _problem(HTTPStatus(error.status_code), str(error.detail)), dict(error.headers or {})
+    status = next((STATUS[kind] for kind in type(error).__mro__ if kind in STATUS), HTTPStatus.INTERNAL_SERVER_ERROR)
+    if status >= HTTPStatus.INTERNAL_SERVER_ERROR and not isinstance(error, errors.Unavailable):
+        log.error("unexpected error", exc_info=error)
+        return _problem(status, "something went wrong here; the server's log has the details"), {}
+    problem = _problem(status, str(error))
+    if isinstance(error, errors.InvalidQuery):
+        problem.position = error.position
+    headers = {}
+    if isinstance(error, errors.Unavailable):
+        headers["Retry-After"] = str(error.retry_after_s)
+    if isinstance(error, errors.Unauthorized):
+        headers["WWW-Authenticate"] = 'Basic realm="Snapseek: any name, the API key as password", charset="UTF-8"'
+    return problem, headers
+
+
+def respond(_request: Request, error: Exception) -> JSONResponse:
+    problem, headers = problem_of(error)
+    return JSONResponse(
+        problem.model_dump(exclude_none=True), problem.status, headers, media_type="application/problem+json"
+    )
+
+
+def install(app: FastAPI) -> None:
+    """Make every error of the app answer in this one shape."""
+    for kind in (errors.SnapseekError, RequestValidationError, HTTPException, Exception):
+        app.add_exception_handler(kind, respond)
+
+
+def _problem(status: HTTPStatus, detail: str) -> Problem:
+    return Problem(title=status.phrase, status=status, detail=detail)
+
+
+def _validation(error: RequestValidationError) -> str:
+    return "; ".join(f"{'.'.join(str(part) for part in e['loc'][1:]) or e['loc'][0]}: {e['msg']}" for e in error.errors())

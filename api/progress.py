@@ -1,0 +1,32 @@
+"""A progress bar on stderr, with rate and time left; silent where nobody watches."""
+
+from __future__ import annotations
+
+from types import TracebackType
+
+from tqdm import tqdm
+
+
+class Bar:
+    """Shows the progress of an index run. Satisfies `indexer.pipeline.Progress`."""
+
+    def __enter__(self) -> Bar:
+        self._bar: tqdm[None] = tqdm(unit=" images", disable=None, dynamic_ncols=True, smoothing=0.1)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._bar.close()
+
+    def found(self, total: int) -> None:
+        """Set how many files there are to index."""
+        self._bar.total = total
+        self._bar.refresh()
+
+    def done(self, count: int) -> None:
+        self._bar.update(count)
+
+    def say(self, message: str) -> None:
+        """Print a line above the bar."""
+        self._bar.write(message, file=None) if not self._bar.disable else None

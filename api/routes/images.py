@@ -1,0 +1,71 @@
+"""One image: its record, its bytes, its thumbnails, and what a person changes of it."""
+
+from __future__ import annotations
+
+from typing import Annotated
+from urllib.parse import quote
+
+from fastapi import APIRouter, Query, Response
+from fastapi.responses import FileResponse
+
+from api.auth import Scope
+from api.deps import ContextDep, ImageIdDep, ServicesDep, needs
+from api.schemas import ImageOut, ImagePatch
+from indexer.media import SIZES
+from search.errors import InvalidQuery
+
+router = APIRouter(tags=["images"])
+
+MEDIA_HEADERS = {
+    "X-Content-Type-Options": "nosniff",
+    "Content-Security-Policy": "sandbox; default-src 'none'; style-src 'unsafe-inline'",
+    "Cross-Origin-Resource-Policy": "same-origin",
+}
+
+
+@router.get("/v1/images/{id}")
+def image(services: ServicesDep, id: ImageIdDep) -> ImageOut:
+    """Return everything known of one image."""
+    return ImageOut.from_domain(services.catalog.record(id))
+
+
+@router.get("/v1/images/{id}/file", response_class=FileResponse)
+def original(context: ContextDep, id: ImageIdDep) -> FileResponse:
+    """Return the original bytes."""
+    path, mime_type = context.media.original(id)
+    disposition = f"inline; filename*=UTF-8''{quote(path.name.encode(errors='replace'))}"
+    return FileResponse(path, media_type=mime_type, headers={**MEDIA_HEADERS, "Content-Disposition": disposition})
+
+
+@router.get("/v1/images/{id}/thumbnail", response_class=FileResponse)
+def thumbnail(
+    context: ContextDep, id: ImageIdDep, size: Annotated[int, Query(description="256, 512 or 1024 pixels")] = 512
+) -> FileResponse:
+    """Return a reduced copy as WebP, upright and without metadata."""
+    if size not in SIZES:
+        raise InvalidQuery(f"size must be one of {', '.join(map(str, SIZES))}, got {size}")
+    headers = {**MEDIA_HEADERS, "Cache-Control": "private, max-age=31536000, immutable"}
+    return FileResponse(context.media.thumbnail(id, size), media_type="image/webp", headers=headers)
+
+
+@router.patch("/v1/images/{id}", dependencies=[needs(Scope.WRITE)])
+def change(services: ServicesDep, id: ImageIdDep, body: ImagePatch) -> ImageOut:
+    """Overrule the models: add and remove tags, write caption and alt text. Kept when the image is indexed again."""
+    record = services.catalog.edit(
+        id,
+        add=[(tag.kind, tag.label) for tag in body.tags.add],
+        remove=[(tag.kind, tag.label) for tag in body.tags.remove],
+        caption=body.caption,
+        alt_text=body.alt_text,
+    )
+    services.refresh()
+    return ImageOut.from_domain(record)
+
+
+@router.delete("/v1/images/{id}", dependencies=[needs(Scope.WRITE)], status_code=204)
+def delete(services: ServicesDep, context: ContextDep, id: ImageIdDep) -> Response:
+    """Take an image out of the library, for good: later runs pass it over. Its files are not touched."""
+    services.catalog.delete(id)
+    context.media.forget(id)
+    services.refresh()
+    return Response(status_code=204)

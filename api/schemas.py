@@ -1,0 +1,278 @@
+"""Request and response models of the HTTP API; the command line prints the same ones. `from_domain` joins the two."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from search import filters
+from search.types import (
+    Facet,
+    Filter,
+    Hit,
+    ImageId,
+    ImageRecord,
+    Mode,
+    Query,
+    SearchResults,
+    Sort,
+    Tag,
+    TagKind,
+    Weights,
+)
+
+ImageIdText = Field(pattern=r"^[0-9a-f]{32}$")
+
+
+class Model(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class TagOut(Model):
+    kind: TagKind
+    label: str
+    confidence: float
+    source: str
+    box: tuple[float, float, float, float] | None = Field(
+        None, description="x, y, width, height as fractions of the upright image"
+    )
+
+    @classmethod
+    def from_domain(cls, tag: Tag) -> TagOut:
+        box = tag.box
+        return cls(
+            kind=tag.kind,
+            label=tag.label,
+            confidence=round(tag.confidence, 4),
+            source=tag.source,
+            box=None if box is None else (box.x, box.y, box.width, box.height),
+        )
+
+
+class Links(Model):
+    self: str
+    file: str
+    thumbnail: str
+    similar: str
+
+    @classmethod
+    def of(cls, id: ImageId) -> Links:
+        base = f"/v1/images/{id}"
+        return cls(self=base, file=f"{base}/file", thumbnail=f"{base}/thumbnail?size=512", similar=f"{base}/similar")
+
+
+class LocationOut(Model):
+    latitude: float
+    longitude: float
+
+
+class ImageOut(Model):
+    """The whole record of one image."""
+
+    id: str
+    files: list[str]
+    width: int
+    height: int
+    mime_type: str
+    bytes: int
+    orientation: str
+    indexed_at: datetime
+    taken_at: datetime | None
+    camera: str | None
+    location: LocationOut | None
+    caption: str | None
+    caption_source: str | None
+    alt_text: str | None
+    tags: list[TagOut]
+    links: Links
+
+    @classmethod
+    def from_domain(cls, record: ImageRecord) -> ImageOut:
+        place = record.location
+        return cls(
+            id=record.id,
+            files=list(record.files),
+            width=record.width,
+            height=record.height,
+            mime_type=record.mime_type,
+            bytes=record.bytes,
+            orientation=record.orientation,
+            indexed_at=record.indexed_at,
+            taken_at=record.taken_at,
+            camera=record.camera,
+            location=None if place is None else LocationOut(latitude=place.latitude, longitude=place.longitude),
+            caption=record.caption,
+            caption_source=record.caption_source,
+            alt_text=record.alt_text,
+            tags=[TagOut.from_domain(tag) for tag in record.tags],
+            links=Links.of(record.id),
+        )
+
+
+class HitOut(Model):
+    id: str
+    score: float
+    similarity: float | None = Field(description="Cosine of the embeddings, -1 to 1")
+    relevance: float | None = Field(description="Calibrated to 0–1")
+    keyword: float | None = Field(description="BM25, 0 upward")
+    why: list[str]
+    files: list[str]
+    width: int
+    height: int
+    taken_at: datetime | None
+    caption: str | None
+    alt_text: str | None
+    tags: list[TagOut]
+    links: Links
+
+    @classmethod
+    def from_domain(cls, hit: Hit) -> HitOut:
+        record = hit.image
+        return cls(
+            id=record.id,
+            score=hit.score,
+            similarity=hit.similarity,
+            relevance=hit.relevance,
+            keyword=hit.keyword,
+            why=list(hit.why),
+            files=list(record.files),
+            width=record.width,
+            height=record.height,
+            taken_at=record.taken_at,
+            caption=record.caption,
+            alt_text=record.alt_text,
+            tags=[TagOut.from_domain(tag) for tag in record.tags],
+            links=Links.of(record.id),
+        )
+
+
+class FacetValueOut(Model):
+    value: str
+    count: int
+    selected: bool
+
+
+class PlanOut(Model):
+    route: str
+    candidates: int
+    allowed: int
+
+
+FacetsOut = dict[str, list[FacetValueOut]]
+
+
+def facets_out(facets: list[Facet] | tuple[Facet, ...]) -> FacetsOut:
+    return {
+        facet.name: [FacetValueOut(value=v.value, count=v.count, selected=v.selected) for v in facet.values]
+        for facet in facets
+    }
+
+
+class SearchOut(Model):
+    took_ms: float
+    total: int
+    total_is_exact: bool
+    space: str | None
+    cutoff: float | None = Field(description="The least relevance of a hit; null where nothing was cut off")
+    hits: list[HitOut]
+    facets: FacetsOut
+    next: str | None = Field(description="Cursor of the next page")
+    plan: PlanOut
+
+    @classmethod
+    def from_domain(cls, results: SearchResults) -> SearchOut:
+        return cls(
+            took_ms=round(results.took_ms, 2),
+            total=results.total,
+            total_is_exact=results.total_is_exact,
+            space=None if results.space is None else f"{results.space.name}-{results.space.fingerprint[:12]}",
+            cutoff=results.cutoff,
+            hits=[HitOut.from_domain(hit) for hit in results.hits],
+            facets=facets_out(tuple(results.facets)),
+            next=results.next,
+            plan=PlanOut(
+                route=results.plan.route, candidates=results.plan.candidates, allowed=results.plan.allowed
+            ),
+        )
+
+
+class WeightsIn(Model):
+    text: float = 1.0
+    image: float = 1.0
+    keyword: float = 0.3
+
+
+class SearchIn(Model):
+    """A query of any composition: texts, pictures and a vector, wanted and unwanted, under one filter."""
+
+    text: list[str] = []
+    not_text: list[str] = []
+    images: list[str] = []
+    not_images: list[str] = []
+    vector: list[float] | None = Field(None, max_length=8192)
+    filter: str = ""
+    weights: WeightsIn = WeightsIn()
+    k: int = 24
+    cursor: str | None = None
+    facets: list[str] = []
+    sort: Sort = Sort.RELEVANCE
+    mode: Mode = Mode.BLEND
+    cutoff: Literal["auto", "none"] | float = "auto"
+
+    def to_domain(self) -> Query:
+        return Query(
+            texts=tuple(self.text),
+            not_texts=tuple(self.not_text),
+            images=tuple(map(ImageId, self.images)),
+            not_images=tuple(map(ImageId, self.not_images)),
+            vector=None if self.vector is None else tuple(self.vector),
+            filter=filters.parse(self.filter) if self.filter else Filter(),
+            weights=Weights(self.weights.text, self.weights.image, self.weights.keyword),
+            k=self.k,
+            cursor=self.cursor,
+            facets=tuple(self.facets),
+            sort=self.sort,
+            mode=self.mode,
+            cutoff=self.cutoff,
+        )
+
+
+class TagIn(Model):
+    kind: TagKind = TagKind.USER
+    label: str = Field(min_length=1, max_length=100)
+
+
+class TagChanges(Model):
+    add: list[TagIn] = Field([], max_length=100)
+    remove: list[TagIn] = Field([], max_length=100)
+
+
+class ImagePatch(Model):
+    """What a person says of an image; it overrules the models, also in later runs."""
+
+    tags: TagChanges = TagChanges()
+    caption: str | None = Field(None, max_length=2_000)
+    alt_text: str | None = Field(None, max_length=2_000)
+
+
+class Suggestion(Model):
+    text: str = Field(description="What to put into the search box")
+    kind: str = Field(description="`field`, or the kind of the label")
+    label: str
+    count: int | None = Field(description="Images that carry the label")
+
+
+class SuggestOut(Model):
+    suggestions: list[Suggestion]
+
+
+class Problem(BaseModel):
+    """RFC 9457 problem document."""
+
+    type: str = "about:blank"
+    title: str
+    status: int
+    detail: str
+    position: int | None = None

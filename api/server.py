@@ -1,0 +1,35 @@
+"""Run the web application until it is told to stop."""
+
+from __future__ import annotations
+
+import socket
+
+import click
+import uvicorn
+
+from api.app import create_app
+from api.auth import check_binding, parse_keys
+from search.config import Config
+from search.errors import ConfigError
+from search.services import open_services
+
+
+def run(config: Config) -> None:
+    """Serve a library. Raises ConfigError for an address in use, or one that is open without a key."""
+    check_binding(config.host, parse_keys(config.api_keys))
+    with open_services(config) as services, _bound(config.host, config.port) as bound:
+        app = create_app(services)
+        server = uvicorn.Server(uvicorn.Config(app, log_level="warning", server_header=False))
+        host, port = bound.getsockname()[:2]
+        shown = f"[{host}]" if ":" in host else host
+        click.echo(f"{len(services.tags)} images on http://{shown}:{port} (Ctrl-C stops)", err=True)
+        server.run(sockets=[bound])
+
+
+def _bound(host: str, port: int) -> socket.socket:
+    """Return a listening socket; bound here and not in uvicorn, whose failure would be a log line and no reason."""
+    try:
+        family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
+        return socket.create_server((host, port), family=family, backlog=2048)
+    except OSError as error:
+        raise ConfigError(f"cannot serve on {host} port {port}: {error.strerror or error}; try --port") from error

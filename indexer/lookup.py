@@ -1,0 +1,29 @@
+"""An uploaded picture, or a file outside the library, turned into something to search by. Nothing of it is kept."""
+
+from __future__ import annotations
+
+import threading
+
+from indexer.pool import DecodePool
+from indexer.profiles import Profile, open_profile
+from search.engine import Picture
+
+
+class PictureLookup:
+    """Decodes in a process of its own, and loads the models at the first picture: many servers never see one."""
+
+    def __init__(self, pool: DecodePool, profile_name: str) -> None:
+        self._pool = pool
+        self._profile_name = profile_name
+        self._profile: Profile | None = None
+        self._lock = threading.Lock()
+
+    def picture(self, data: bytes) -> Picture:
+        """Return what to search by for the bytes of a picture. Raises UnsupportedImage or ImageTooLarge."""
+        with self._lock:
+            if self._profile is None:
+                self._profile = open_profile(self._profile_name)
+        decoded = self._pool.result(self._pool.submit_bytes(data, self._profile.decode_side))
+        with self._lock:
+            annotation = self._profile.annotate([decoded.image()])[0]
+        return Picture(annotation.vector, decoded.phash, annotation.tags)

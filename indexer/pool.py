@@ -1,0 +1,82 @@
+"""Decoding in processes of their own: a file that hangs, eats memory or crashes the decoder costs that file alone."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import resource
+import signal
+import sys
+from concurrent.futures import TimeoutError as FutureTimeout
+from types import TracebackType
+from typing import Any
+
+from pebble import ProcessExpired, ProcessFuture, ProcessPool
+
+from indexer.decode import Decoded, Limits, decode, decode_file
+from search.config import Config
+from search.errors import ImageTooLarge, SnapseekError, UnsupportedImage
+
+
+class DecodePool:
+    """Processes that decode under limits of time and memory. Use it as a context manager."""
+
+    def __init__(self, config: Config, *, workers: int) -> None:
+        """Processes start with the first picture, not before."""
+        self._limits = Limits(config.max_file_bytes, config.max_pixels)
+        self._timeout_s = config.decode_timeout_s
+        # Not fork: the parent runs model threads, whose locks a forked child would inherit.
+        context = multiprocessing.get_context("forkserver")
+        context.set_forkserver_preload(["indexer.decode"])
+        self._pool = ProcessPool(
+            max_workers=workers, context=context, initializer=_restrict, initargs=(config.decode_memory_bytes,)
+        )
+
+    def submit_file(self, path: str, side: int) -> ProcessFuture[Decoded]:
+        """Start decoding a file; `result` waits for it."""
+        return self._schedule(decode_file, path, side)
+
+    def submit_bytes(self, data: bytes, side: int) -> ProcessFuture[Decoded]:
+        return self._schedule(decode, data, side)
+
+    def _schedule(self, function: Any, source: str | bytes, side: int) -> ProcessFuture[Decoded]:
+        return self._pool.schedule(function, args=[source, side, self._limits], timeout=self._timeout_s)
+
+    def result(self, future: ProcessFuture[Decoded]) -> Decoded:
+        """Wait for a picture. Raises UnsupportedImage, ImageTooLarge or OSError with the reason."""
+        try:
+            decoded: Decoded = future.result()
+        except FutureTimeout as error:
+            raise UnsupportedImage(f"decoding took longer than {self._timeout_s:g} s") from error
+        except ProcessExpired as error:
+            raise UnsupportedImage(f"the file made the decoder crash (exit code {error.exitcode})") from error
+        except MemoryError as error:
+            raise ImageTooLarge("decoding needs too much memory") from error
+        except (SnapseekError, OSError):
+            raise
+        except Exception as error:  # whatever a decoder raised travels through the pipe
+            raise UnsupportedImage(f"not decodable: {error}") from error
+        return decoded
+
+    def __enter__(self) -> DecodePool:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End the processes at once; what is still running is dropped."""
+        self._pool.stop()  # type: ignore[no-untyped-call]
+        self._pool.join()
+
+
+def _restrict(memory_bytes: int) -> None:
+    """Set the limits of this decoding process; Ctrl-C is the parent's to handle."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if sys.platform == "linux":  # elsewhere the address space says little of the memory in use
+        resource.setrlimit(resource.RLIMIT_AS, (memory_bytes, memory_bytes))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    # libtiff and others print what they think of a broken file; the person is told once, by us, with the reason.
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stderr.fileno())

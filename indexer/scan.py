@@ -1,0 +1,90 @@
+"""Walk folders for pictures. Only `stat` is called: an unchanged folder is scanned without opening a file."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from search.types import Rejected
+
+JPEG = ("jpg", "jpeg", "jpe", "jfif", "mpo")
+PICTURES = frozenset(
+    (*JPEG, "png", "apng", "webp", "gif", "tif", "tiff", "bmp", "dib", "avif", "avifs")
+    + ("jp2", "j2k", "j2c", "jpx", "jpf", "heic", "heif", "hif")
+)
+RAW = ("cr2", "cr3", "nef", "nrw", "arw", "srf", "sr2", "dng", "orf", "rw2", "raf", "pef", "srw", "x3f", "3fr", "iiq")
+UNSUPPORTED = {
+    **dict.fromkeys(("svg", "svgz"), "SVG is a vector format, which is not supported"),
+    **dict.fromkeys(RAW, "camera RAW is not supported: export the photo as JPEG beside it"),
+}
+"""Names that claim to be a picture and that no reader of ours takes: rejected without being opened."""
+
+_MAGIC = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"GIF8", b"II*\0", b"MM\0*")
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A file that may be a picture. ``path`` is relative to the scanned root, with slashes."""
+
+    path: str
+    size: int
+    mtime_ns: int
+    inode: int
+
+
+def scan(root: Path, within: PurePosixPath, *, skip: frozenset[Path] = frozenset()) -> Iterator[Found | Rejected]:
+    """Yield every picture below ``root / within``, sorted within a folder; unreadable folders as rejected.
+
+    Hidden files and folders, and the folders in ``skip``, are passed over, as is what is no picture by its name.
+    A file without an extension counts if its first bytes are a picture's. Links to files are followed, links to
+    folders are not: they make loops.
+    """
+    start = root / within
+    if start.is_file():
+        found = _file(start, within.as_posix())
+        if found:
+            yield found
+        return
+    folders = [within]
+    while folders:
+        folder = folders.pop()
+        try:
+            with os.scandir(root / folder) as entries:
+                listed = sorted(entries, key=lambda entry: entry.name)
+        except OSError as error:
+            yield Rejected(folder.as_posix(), f"the folder cannot be read: {error.strerror}")
+            continue
+        inner = []
+        for entry in listed:
+            if entry.name.startswith("."):
+                continue
+            if entry.is_dir(follow_symlinks=False):
+                if Path(entry.path) not in skip:
+                    inner.append(folder / entry.name)
+            elif found := _file(Path(entry.path), (folder / entry.name).as_posix(), entry):
+                yield found
+        folders.extend(reversed(inner))
+
+
+def _file(path: Path, relative: str, entry: os.DirEntry[str] | None = None) -> Found | Rejected | None:
+    suffix = path.suffix[1:].lower()
+    if suffix and suffix not in PICTURES and suffix not in UNSUPPORTED:
+        return None
+    try:
+        status = entry.stat() if entry else path.stat()
+        if not stat.S_ISREG(status.st_mode) or (not suffix and not _looks_like_a_picture(path)):
+            return None
+    except OSError as error:
+        return Rejected(relative, f"the file cannot be read: {error.strerror}")
+    if reason := UNSUPPORTED.get(suffix):
+        return Rejected(relative, reason)
+    return Found(relative, status.st_size, status.st_mtime_ns, status.st_ino)
+
+
+def _looks_like_a_picture(path: Path) -> bool:
+    with path.open("rb") as file:
+        head = file.read(16)
+    return head.startswith(_MAGIC) or (head[:4] == b"RIFF" and head[8:12] == b"WEBP") or head[4:8] == b"ftyp"

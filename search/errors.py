@@ -1,0 +1,71 @@
+"""What can go wrong, as one tree; `api/errors.py` maps it to statuses.
+
+SnapseekError
+├── InvalidQuery         empty, too long, unknown field; may carry a position
+├── NotFound             no such image
+├── Unauthorized         no key, or a wrong one
+├── Forbidden            a key without this scope
+├── UnsupportedImage     not decodable
+├── ImageTooLarge        bytes or pixels over the limit
+├── Conflict             another writer is at work
+├── Unavailable          store down, index not loaded: try again later
+│   ├── ModelUnavailable weights missing: says what to run
+│   └── SpaceMismatch    library and encoder are in different spaces
+└── ConfigError          a bad option or call
+"""
+
+from __future__ import annotations
+
+
+class SnapseekError(Exception):
+    """Base of all errors of this project; the message is written for the person who reads it."""
+
+
+class InvalidQuery(SnapseekError):
+    """The request makes no sense. ``position`` is the 0-based place in a filter expression."""
+
+    def __init__(self, message: str, *, position: int | None = None) -> None:
+        super().__init__(message)
+        self.position = position
+
+
+class NotFound(SnapseekError):
+    """There is no such image."""
+
+
+class Unauthorized(SnapseekError):
+    """No API key, or one that is not known."""
+
+
+class Forbidden(SnapseekError):
+    """The API key lacks the scope."""
+
+
+class UnsupportedImage(SnapseekError):
+    """The bytes are no picture that can be decoded."""
+
+
+class ImageTooLarge(SnapseekError):
+    """More bytes or pixels than the limits allow."""
+
+
+class Conflict(SnapseekError):
+    """Another process is writing to this library."""
+
+
+class Unavailable(SnapseekError):
+    """A part that is needed is away for now. ``retry_after_s`` says when to try again."""
+
+    retry_after_s = 5
+
+
+class ModelUnavailable(Unavailable):
+    """Weights are missing; the message says what to run."""
+
+
+class SpaceMismatch(Unavailable):
+    """The library's vectors are of another embedding space than the encoder's."""
+
+
+class ConfigError(SnapseekError):
+    """A bad option, folder or library: exit status 2."""

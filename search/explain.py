@@ -1,0 +1,73 @@
+"""Why an image was found: the labels and words that it shares with the query, each with its confidence."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+
+from pyroaring import BitMap
+
+from search.protocols import TagStore
+from search.types import DEFAULT_CONFIDENCE, Filter, ImageRecord, Op, Query, Tag, TagKind, Term
+
+LABEL_KINDS = (TagKind.OBJECT, TagKind.SCENE, TagKind.ATTRIBUTE, TagKind.COLOR, TagKind.COMPOUND, TagKind.USER)
+MOST_REASONS = 5
+_WORD = re.compile(r"\w+")
+_COMMON = frozenset("a an and are at by for from has in is it its of on or the to two three with".split())
+
+
+def words(text: str) -> set[str]:
+    """Return the words of a text that say something, in lower case, without a plural's s."""
+    found = (word.casefold() for word in _WORD.findall(text))
+    return {singular(word) for word in found if word not in _COMMON}
+
+
+def singular(word: str) -> str:
+    return word[:-1] if len(word) > 3 and word.endswith("s") and not word.endswith("ss") else word
+
+
+def labelled_as(tags: TagStore, texts: Sequence[str]) -> BitMap:
+    """Return the images that carry each of the texts, as a whole, as a label ("dog", "dogs", "living room")."""
+    found: BitMap | None = None
+    for text in texts:
+        label = " ".join(text.casefold().split())
+        names = tuple(dict.fromkeys((label, singular(label))))
+        carrying = BitMap()
+        if len(label) <= 60 and label:
+            for kind in LABEL_KINDS:
+                carrying |= tags.match(Filter((Term(kind.value, Op.EQ, names),)))
+        found = carrying if found is None else found & carrying
+    return found or BitMap()
+
+
+def why(record: ImageRecord, query: Query, *, relevance: float | None, similarity: float | None) -> tuple[str, ...]:
+    """Return up to five reasons, the strongest first, in the form of the filter language where there is one."""
+    reasons = []
+    if query.texts and relevance is not None and not (query.images or query.vector):
+        reasons.append(f"text {relevance:.2f}")
+    if (query.images or query.vector) and similarity is not None:
+        reasons.append(f"picture {similarity:.2f}")
+    asked = set().union(*(words(text) for text in query.texts)) if query.texts else set()
+    reasons += [f"{tag.kind}:{tag.label} {tag.confidence:.2f}" for tag in _shared(record, asked, query.filter)]
+    caption = asked & words(record.caption or "")
+    if caption:
+        reasons.append(f"caption: {', '.join(repr(word) for word in sorted(caption))}")
+    names = [path for path in record.files if asked & words(path.replace("_", " "))]
+    if names:
+        reasons.append(f"file name: {names[0]}")
+    return tuple(reasons[:MOST_REASONS])
+
+
+def _shared(record: ImageRecord, asked: set[str], filter: Filter) -> Iterator[Tag]:
+    """Yield each label once, with its best confidence, that the words or the filter name."""
+    named = {(t.field, v) for t in filter.terms if not t.negated for v in t.values}
+    best: dict[tuple[TagKind, str], Tag] = {}
+    for tag in record.tags:
+        in_words = bool(asked) and words(tag.label) <= asked and bool(words(tag.label))
+        if in_words and tag.confidence < DEFAULT_CONFIDENCE[tag.kind]:
+            in_words = False
+        if in_words or (tag.kind.value, tag.label.casefold()) in named:
+            known = best.get((tag.kind, tag.label))
+            if known is None or tag.confidence > known.confidence:
+                best[tag.kind, tag.label] = tag
+    yield from sorted(best.values(), key=lambda tag: -tag.confidence)

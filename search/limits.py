@@ -1,0 +1,54 @@
+"""What a query may ask for. Checked once, in the engine, so that every door has the same bounds."""
+
+from __future__ import annotations
+
+import math
+
+from search.errors import InvalidQuery
+from search.types import Query
+
+MAX_K = 200
+MAX_TEXT = 1_000
+"""Characters of a text; models read the first 77 or 128 tokens of it."""
+MAX_PARTS = 16
+"""Texts, or pictures, in one query."""
+MAX_WEIGHT = 100.0
+FACET_VALUES = 30
+"""Values listed for a facet; selected ones are always listed."""
+KEYWORD_HITS = 1_000
+
+
+def check(query: Query) -> None:
+    """Raise InvalidQuery, with the value and what is allowed, for a query that is out of bounds."""
+    if not 1 <= query.k <= MAX_K:
+        raise InvalidQuery(f"k must be 1–{MAX_K}, got {query.k}")
+    for texts in (query.texts, query.not_texts):
+        check_parts("texts", len(texts))
+        for text in texts:
+            check_text(text)
+    check_parts("images", len(query.images) + len(query.not_images))
+    for name in ("text", "image", "keyword"):
+        weight = getattr(query.weights, name)
+        if not (math.isfinite(weight) and 0 <= weight <= MAX_WEIGHT):
+            raise InvalidQuery(f"the weight of {name} must be 0–{MAX_WEIGHT:g}, got {weight}")
+    if query.vector is not None and not (all(map(math.isfinite, query.vector)) and any(query.vector)):
+        raise InvalidQuery("the vector must have finite numbers, not all of them zero")
+    if query.cutoff not in ("auto", "none") and not (
+        isinstance(query.cutoff, int | float) and math.isfinite(query.cutoff) and 0 <= query.cutoff <= 1
+    ):
+        raise InvalidQuery(f"cutoff must be auto, none or a relevance of 0–1, got {query.cutoff!r}")
+
+
+def check_parts(what: str, count: int) -> None:
+    if count > MAX_PARTS:
+        raise InvalidQuery(f"at most {MAX_PARTS} {what} in one query, got {count}")
+
+
+def check_text(text: str) -> None:
+    if len(text) > MAX_TEXT:
+        raise InvalidQuery(f"a text may have {MAX_TEXT:,} characters, got {len(text):,}")
+    if not text.strip():
+        raise InvalidQuery("a text must not be empty")
+    for position, character in enumerate(text):
+        if not character.isprintable() and character not in "\t\n\r":
+            raise InvalidQuery(f"a text must not hold the control character {character!r}", position=position)

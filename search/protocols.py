@@ -1,0 +1,168 @@
+"""What a back-end must do. Satisfied by shape; each docstring is the contract that `tests/contract` runs.
+
+Methods take a batch and answer in its order. They are called from several threads.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Sequence
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+from pyroaring import BitMap
+
+from search.types import (
+    EmbeddingSpace,
+    Facet,
+    Filter,
+    ImageId,
+    ImageRecord,
+    Matrix,
+    Ordinals,
+    Scores,
+    Tag,
+    TagKind,
+    Vector,
+)
+
+
+class Encoder(Protocol):
+    """Pictures and texts into one embedding space."""
+
+    @property
+    def space(self) -> EmbeddingSpace: ...
+
+    def encode_images(self, images: Sequence[Image.Image]) -> Matrix:
+        """Return one unit vector for each upright RGB picture: shape (len(images), dim), float32."""
+        ...
+
+    def encode_texts(self, texts: Sequence[str]) -> Matrix:
+        """Return one unit vector for each text: shape (len(texts), dim), float32. Long texts are cut as in training.
+
+        Raises ModelUnavailable if the weights cannot be loaded.
+        """
+        ...
+
+    def relevance(self, similarity: Scores) -> Scores:
+        """Return text-to-image cosines of this space calibrated to 0–1, monotonically."""
+        ...
+
+
+class Tagger(Protocol):
+    """Says things of pictures: detector, scenes, colours and so on."""
+
+    @property
+    def source(self) -> str:
+        """The name that its tags carry, with the model's version."""
+        ...
+
+    @property
+    def kinds(self) -> frozenset[TagKind]: ...
+
+    def tag(self, images: Sequence[Image.Image], vectors: Matrix) -> list[list[Tag]]:
+        """Return the tags of each upright RGB picture, most confident first within a kind.
+
+        ``vectors`` are the pictures' embeddings in the library's space, for zero-shot taggers; others pass them over.
+        """
+        ...
+
+
+class Captioner(Protocol):
+    """Puts a picture into a sentence."""
+
+    @property
+    def source(self) -> str: ...
+
+    def caption(self, images: Sequence[Image.Image], tags: Sequence[Sequence[Tag]]) -> list[str]:
+        """Return one sentence for each picture; empty where nothing can be said. ``tags``: what the taggers found."""
+        ...
+
+
+class VectorIndex(Protocol):
+    """Nearest vectors by cosine. Vectors are unit length; scores are exact cosines, never quantised ones."""
+
+    @property
+    def space(self) -> EmbeddingSpace: ...
+
+    def add(self, ordinals: Ordinals, vectors: Matrix) -> None:
+        """Add vectors, replacing those whose ordinal is there already. Visible to the next search."""
+        ...
+
+    def remove(self, ordinals: BitMap) -> int:
+        """Remove vectors and return how many were there; unknown ordinals are passed over."""
+        ...
+
+    def search(
+        self, queries: Matrix, k: int, *, allowed: BitMap | None = None, exact: bool = False
+    ) -> list[tuple[Ordinals, Scores]]:
+        """Return for each query the k nearest, best first (fewer if there are fewer), only from ``allowed`` if given.
+
+        ``exact=True`` scans; otherwise recall@10 is at least 0.95 at any ``allowed``. Ties: lower ordinal first.
+        """
+        ...
+
+    def scores(self, query: Matrix, ordinals: Ordinals) -> Scores:
+        """Return the exact cosine of one query, shape (dim,) or (1, dim), to each ordinal; NaN where there is none."""
+        ...
+
+    def __len__(self) -> int: ...
+
+
+class Records(Protocol):
+    """What the engine reads of the catalogue."""
+
+    def find(self, id: ImageId) -> int | None:
+        """Return the ordinal of an image, or None."""
+        ...
+
+    def records(self, ordinals: Sequence[int]) -> list[ImageRecord]:
+        """Return records in the order asked; images that are gone meanwhile are left out."""
+        ...
+
+    def by_date(self) -> Ordinals:
+        """Return all ordinals, newest picture first; those without a date follow, last indexed first."""
+        ...
+
+    def embedding(self, ordinal: int, space: EmbeddingSpace) -> Vector | None: ...
+
+    def phashes(self) -> tuple[Ordinals, NDArray[np.uint64]]:
+        """Return the perceptual hash of every image."""
+        ...
+
+
+class TagStore(Protocol):
+    """Filters, words and facet counts over the records. A projection: what it holds can be made again."""
+
+    def upsert(self, records: Iterable[ImageRecord]) -> None:
+        """Add records, replacing those whose ordinal is there already. All or nothing; visible to the next call."""
+        ...
+
+    def delete(self, ordinals: BitMap) -> int:
+        """Remove records and return how many were there."""
+        ...
+
+    def match(self, filter: Filter, *, limit: int | None = None) -> BitMap:
+        """Return the ordinals that satisfy every term; an empty filter matches all. At most ``limit``, lowest first."""
+        ...
+
+    def count(self, filter: Filter) -> int: ...
+
+    def search_text(self, text: str, *, allowed: BitMap | None, k: int) -> tuple[Ordinals, Scores]:
+        """Return the k best by BM25 over caption, labels, OCR text and path, best first; any text is safe to pass."""
+        ...
+
+    def facets(self, names: Collection[str], filter: Filter, *, within: BitMap | None, size: int) -> list[Facet]:
+        """Return each named facet's top ``size`` values over the images that match ``filter`` and lie ``within``.
+
+        Disjunctive: terms on a facet's own field are left out of its own counts, all others apply.
+        Selected values are always listed. By count, then value. Raises InvalidQuery for a name that is no facet.
+        """
+        ...
+
+    def labels(self, prefix: str, *, k: int) -> list[tuple[str, str, int]]:
+        """Return (kind, label, image count) of the k commonest labels with a word that starts with ``prefix``."""
+        ...
+
+    def __len__(self) -> int: ...
