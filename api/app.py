@@ -10,6 +10,7 @@ from fastapi import FastAPI
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from ui.routes import STATIC, make_router
 
 from api import auth, errors
 from api.deps import Context, needs
@@ -21,7 +22,6 @@ from indexer.media import Media
 from indexer.pool import DecodePool
 from search.config import Config
 from search.services import Services
-from ui.routes import STATIC, make_router
 
 LOOPBACK_HOSTS = ["localhost", "127.0.0.1", "[::1]"]
 

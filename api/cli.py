@@ -177,9 +177,9 @@ def show_results(results: Any, as_json: bool) -> None:
 def show(data: Path | None, as_json: bool, picture: str) -> None:
     """Print everything known of one image."""
     from api.schemas import ImageOut
-    from search.services import open_catalog
+    from search.catalog.sqlite_catalog import Catalog
 
-    with open_catalog(load_config(data=data)) as catalog:
+    with Catalog(load_config(data=data).data) as catalog:
         record = catalog.record(catalog.expect(picture))
     body = ImageOut.from_domain(record).model_dump(mode="json")
     if as_json:
@@ -206,10 +206,11 @@ def serve(as_json: bool, **flags: Any) -> None:
 @command("status")
 def status(data: Path | None, as_json: bool) -> None:
     """Print what the library holds."""
-    from search.services import library_status, open_catalog
+    from search.catalog.sqlite_catalog import Catalog
+    from search.services import library_status
 
     config = load_config(data=data)
-    with open_catalog(config) as catalog:
+    with Catalog(config.data) as catalog:
         document = library_status(config, catalog)
     if as_json:
         emit(document)
@@ -222,11 +223,11 @@ def status(data: Path | None, as_json: bool) -> None:
 @click.option("--repair", is_flag=True, help="Rebuild from the catalogue what does not agree with it.")
 def verify(data: Path | None, as_json: bool, repair: bool) -> int:
     """Hold catalogue, vectors, tags and files against each other."""
-    from search.services import open_catalog
+    from search.catalog.sqlite_catalog import Catalog
     from search.verify import verify_library
 
     config = load_config(data=data)
-    with open_catalog(config) as catalog:
+    with Catalog(config.data) as catalog:
         problems, repaired = verify_library(config, catalog, repair=repair)
     document = {
         "ok": not problems,
@@ -315,7 +316,9 @@ def adapt(data: Path | None, as_json: bool, folder: Path, output: Path, only: An
 
 @command("keys")
 @click.argument("action", type=click.Choice(["new"]))
-@click.option("--scope", "scopes", multiple=True, type=click.Choice(["search", "write", "moderate"]), default=["search"])
+@click.option(
+    "--scope", "scopes", multiple=True, type=click.Choice(["search", "write", "moderate"]), default=["search"]
+)
 def keys(data: Path | None, as_json: bool, action: str, scopes: tuple[str, ...]) -> None:
     """Make an API key, and the entry of SNAPSEEK_API_KEYS that lets it in."""
     from api.auth import Scope, new_key

@@ -69,4 +69,6 @@ def _problem(status: HTTPStatus, detail: str) -> Problem:
 
 
 def _validation(error: RequestValidationError) -> str:
-    return "; ".join(f"{'.'.join(str(part) for part in e['loc'][1:]) or e['loc'][0]}: {e['msg']}" for e in error.errors())
+    return "; ".join(
+        f"{'.'.join(str(part) for part in e['loc'][1:]) or e['loc'][0]}: {e['msg']}" for e in error.errors()
+    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from types import TracebackType
 
 from tqdm import tqdm
@@ -19,9 +20,9 @@ class Bar:
     ) -> None:
         self._bar.close()
 
-    def found(self, total: int) -> None:
-        """Set how many files there are to index."""
-        self._bar.total = total
+    def found(self, more: int) -> None:
+        """Add to the number of files to index."""
+        self._bar.total = (self._bar.total or 0) + more
         self._bar.refresh()
 
     def done(self, count: int) -> None:
@@ -29,4 +30,4 @@ class Bar:
 
     def say(self, message: str) -> None:
         """Print a line above the bar."""
-        self._bar.write(message, file=None) if not self._bar.disable else None
+        self._bar.write(message, file=sys.stderr)

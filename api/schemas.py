@@ -192,9 +192,7 @@ class SearchOut(Model):
             hits=[HitOut.from_domain(hit) for hit in results.hits],
             facets=facets_out(tuple(results.facets)),
             next=results.next,
-            plan=PlanOut(
-                route=results.plan.route, candidates=results.plan.candidates, allowed=results.plan.allowed
-            ),
+            plan=PlanOut(route=results.plan.route, candidates=results.plan.candidates, allowed=results.plan.allowed),
         )
 
 

@@ -30,8 +30,8 @@ from PIL import (
     WebPImagePlugin,
 )
 
-from search.phash import perceptual_hash
 from search.errors import ImageTooLarge, UnsupportedImage
+from search.phash import perceptual_hash
 from search.types import ImageId, Location
 
 try:
@@ -252,7 +252,7 @@ def _taken_at(exif: Image.Exif) -> datetime | None:
     details = _ifd(exif, ExifTags.IFD.Exif)
     for value in (details.get(ExifTags.Base.DateTimeOriginal), exif.get(ExifTags.Base.DateTime)):
         try:
-            taken = datetime.strptime(str(value).strip("\0 "), "%Y:%m:%d %H:%M:%S")  # noqa: DTZ007 (EXIF has no zone)
+            taken = datetime.strptime(str(value).strip("\0 "), "%Y:%m:%d %H:%M:%S")
         except ValueError:
             continue
         if 1826 <= taken.year <= 9998:  # no photograph is older; cameras without a clock write zeros

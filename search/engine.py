@@ -230,7 +230,9 @@ class SearchEngine:
     def _hits(self, query: Query, page: Ranking) -> Sequence[Hit]:
         records = {r.ordinal: r for r in self._records.records([int(o) for o in page.ordinals])}
         hits = []
-        for ordinal, *parts in zip(page.ordinals, page.score, page.similarity, page.relevance, page.keyword, strict=True):
+        for ordinal, *parts in zip(
+            page.ordinals, page.score, page.similarity, page.relevance, page.keyword, strict=True
+        ):
             record = records.get(int(ordinal))
             if record is None:  # deleted since it was ranked
                 continue

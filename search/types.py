@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -30,6 +31,7 @@ class TagKind(StrEnum):
     """What sort of thing a tag says of an image."""
 
     OBJECT = "object"
+    CLASS = "class"
     SCENE = "scene"
     ATTRIBUTE = "attribute"
     STYLE = "style"
@@ -135,9 +137,20 @@ class Op(StrEnum):
     RANGE = ".."
 
 
+_BARE = re.compile(r"[\w.,/*?+#&'!~%:-]+")
+
+
+def quoted(value: str) -> str:
+    """Return a value as it stands in a filter expression: in quotes where it could be read otherwise."""
+    if _BARE.fullmatch(value):
+        return value
+    escaped = value.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{escaped}"'
+
+
 @dataclass(frozen=True, slots=True)
 class Term:
-    """One condition, as ``object:dog|cat@0.8``. ``counted`` is ``count(object:dog):>=2``; then ``label`` holds the label."""
+    """One condition, as ``object:dog|cat@0.8``. ``str(term)`` is its place in the expression."""
 
     field: str
     op: Op
@@ -146,6 +159,17 @@ class Term:
     min_confidence: float | None = None
     counted: str | None = None
     """For ``count(field:label)``: the label whose instances are counted."""
+
+    def __str__(self) -> str:
+        sign = "-" if self.negated else ""
+        least = "" if self.min_confidence is None else f"@{float(self.min_confidence)!r}"
+        if self.op is Op.EQ:
+            values = "|".join(map(quoted, self.values))
+        else:
+            values = "..".join(self.values) if self.op is Op.RANGE else f"{self.op}{self.values[0]}"
+        if self.counted is not None:
+            return f"{sign}count({self.field}:{quoted(self.counted)}{least}):{values}"
+        return f"{sign}{self.field}:{values}{least}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,9 +182,7 @@ class Filter:
         return bool(self.terms)
 
     def __str__(self) -> str:
-        from search.filters import to_expression
-
-        return to_expression(self)
+        return " ".join(map(str, self.terms))
 
 
 class Sort(StrEnum):
@@ -272,14 +294,15 @@ class Rejected:
 
 DEFAULT_CONFIDENCE: Mapping[TagKind, float] = {
     TagKind.OBJECT: 0.5,
-    TagKind.SCENE: 0.0,
+    TagKind.CLASS: 0.3,
+    TagKind.SCENE: 0.2,
     TagKind.ATTRIBUTE: 0.5,
     TagKind.STYLE: 0.5,
     TagKind.COLOR: 0.0,
     TagKind.MODERATION: 0.5,
-    TagKind.COMPOUND: 0.0,
+    TagKind.COMPOUND: 0.2,
     TagKind.TEXT: 0.0,
     TagKind.USER: 0.0,
 }
-"""The confidence at which a tag counts when a filter does not say. Kinds at 0 are thresholded by their tagger:
-a scene's softmax over 365 labels or a colour's area is no probability of the kind that 0.5 would mean something for."""
+"""The confidence at which a tag counts when a filter does not say. They differ because confidences do: a scene is one of
+365, so 0.2 is much; a colour's is its share of the area, and its tagger names none below 0.08."""

@@ -7,7 +7,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query
 
 from api.deps import ServicesDep
-from api.schemas import FacetsOut, SuggestOut, Suggestion, facets_out
+from api.schemas import FacetsOut, Suggestion, SuggestOut, facets_out
 from search import filters
 from search.errors import InvalidQuery
 from search.facets import FACETS

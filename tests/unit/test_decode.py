@@ -5,8 +5,8 @@ from datetime import datetime
 
 import numpy as np
 import pytest
-from PIL import ExifTags, Image, ImageCms
 from pictures import a_picture, encoded
+from PIL import ExifTags, Image, ImageCms
 
 from indexer.decode import Limits, decode, encode_thumbnail, image_id
 from search.errors import ImageTooLarge, UnsupportedImage

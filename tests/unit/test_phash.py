@@ -1,7 +1,8 @@
+import io
+
 import numpy as np
 from pictures import a_picture, encoded
 from PIL import Image
-import io
 
 from search.phash import distances, perceptual_hash
 

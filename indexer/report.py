@@ -1,0 +1,63 @@
+"""What an index run did."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from typing import Any
+
+from search.types import EmbeddingSpace, Rejected
+
+
+@dataclass(slots=True)
+class IndexReport:
+    """Counts of one run: images for ``indexed``, files for all others."""
+
+    profile: str
+    space: EmbeddingSpace
+    indexed: int = 0
+    unchanged: int = 0
+    duplicates: int = 0
+    moved: int = 0
+    removed: int = 0
+    hidden: int = 0
+    rejected: list[Rejected] = field(default_factory=list)
+    seconds: float = 0.0
+    started: float = field(default_factory=time.monotonic)
+
+    def finish(self) -> None:
+        self.seconds = time.monotonic() - self.started
+
+    @property
+    def images_per_second(self) -> float:
+        return self.indexed / self.seconds if self.seconds else 0.0
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the document that `snapseek index --json` prints."""
+        return {
+            "indexed": self.indexed,
+            "unchanged": self.unchanged,
+            "duplicates": self.duplicates,
+            "moved": self.moved,
+            "removed": self.removed,
+            "hidden": self.hidden,
+            "rejected": [{"path": r.path, "reason": r.reason} for r in self.rejected],
+            "seconds": round(self.seconds, 2),
+            "images_per_second": round(self.images_per_second, 2),
+            "profile": self.profile,
+            "space": {"name": self.space.name, "dim": self.space.dim, "fingerprint": self.space.fingerprint},
+        }
+
+    def summary(self) -> str:
+        """Return one line for people; what did not happen is left out."""
+        counts = {
+            "unchanged": self.unchanged,
+            "copies": self.duplicates,
+            "moved": self.moved,
+            "removed": self.removed,
+            "passed over, removed by you before": self.hidden,
+            "rejected": len(self.rejected),
+        }
+        rest = "".join(f", {count} {name}" for name, count in counts.items() if count)
+        rate = f" ({self.images_per_second:.1f} a second)" if self.indexed else ""
+        return f"{self.indexed} images indexed in {self.seconds:.1f} s{rate}{rest}"

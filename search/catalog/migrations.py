@@ -1,0 +1,97 @@
+"""The schema of the catalogue, step by step. A step is never changed once released; the next one is added below it."""
+
+from __future__ import annotations
+
+import sqlite3
+
+from search.errors import ConfigError
+
+APPLICATION_ID = 0x534E4150
+"""“SNAP”: tells our file from any other SQLite database."""
+
+V1 = """
+CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE root (id INTEGER PRIMARY KEY, path BLOB NOT NULL UNIQUE);
+CREATE TABLE image (
+    ordinal INTEGER PRIMARY KEY AUTOINCREMENT,
+    id TEXT NOT NULL UNIQUE,
+    width INTEGER NOT NULL,
+    height INTEGER NOT NULL,
+    mime_type TEXT NOT NULL,
+    bytes INTEGER NOT NULL,
+    indexed_at TEXT NOT NULL,
+    taken_at TEXT,
+    camera TEXT,
+    latitude REAL,
+    longitude REAL,
+    phash INTEGER NOT NULL,
+    caption TEXT,
+    caption_source TEXT,
+    models TEXT NOT NULL,
+    changed INTEGER NOT NULL
+);
+CREATE INDEX image_changed ON image (changed);
+CREATE INDEX image_taken ON image (taken_at, ordinal);
+CREATE TABLE file (
+    root INTEGER NOT NULL REFERENCES root (id),
+    path BLOB NOT NULL,
+    size INTEGER NOT NULL,
+    mtime_ns INTEGER NOT NULL,
+    inode INTEGER NOT NULL,
+    ordinal INTEGER REFERENCES image (ordinal) ON DELETE CASCADE,
+    reason TEXT,
+    PRIMARY KEY (root, path)
+) WITHOUT ROWID;
+CREATE INDEX file_ordinal ON file (ordinal);
+CREATE TABLE tag (
+    ordinal INTEGER NOT NULL REFERENCES image (ordinal) ON DELETE CASCADE,
+    position INTEGER NOT NULL,
+    kind TEXT NOT NULL,
+    label TEXT NOT NULL,
+    confidence REAL NOT NULL,
+    source TEXT NOT NULL,
+    x REAL, y REAL, width REAL, height REAL,
+    PRIMARY KEY (ordinal, position)
+) WITHOUT ROWID;
+CREATE TABLE edit (
+    id TEXT PRIMARY KEY,
+    caption TEXT,
+    alt_text TEXT,
+    added TEXT NOT NULL DEFAULT '[]',
+    removed TEXT NOT NULL DEFAULT '[]'
+) WITHOUT ROWID;
+CREATE TABLE hidden (id TEXT PRIMARY KEY) WITHOUT ROWID;
+CREATE TABLE space (id INTEGER PRIMARY KEY, name TEXT NOT NULL, dim INTEGER NOT NULL, fingerprint TEXT NOT NULL UNIQUE);
+CREATE TABLE embedding (
+    ordinal INTEGER NOT NULL REFERENCES image (ordinal) ON DELETE CASCADE,
+    space INTEGER NOT NULL REFERENCES space (id),
+    vector BLOB NOT NULL,
+    PRIMARY KEY (ordinal, space)
+) WITHOUT ROWID;
+CREATE TABLE deleted (ordinal INTEGER PRIMARY KEY, changed INTEGER NOT NULL);
+CREATE INDEX deleted_changed ON deleted (changed);
+"""
+
+STEPS = (V1,)
+
+
+def migrate(connection: sqlite3.Connection, where: str) -> None:
+    """Bring a catalogue to the newest schema, in one transaction. Raises ConfigError for one that is not ours or newer."""
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    (application,) = connection.execute("PRAGMA application_id").fetchone()
+    if version and application != APPLICATION_ID:
+        raise ConfigError(f"{where} is a database of another program")
+    if version > len(STEPS):
+        raise ConfigError(
+            f"{where} was made by a newer Snapseek (schema {version}, this one knows {len(STEPS)}): update"
+        )
+    if not version and connection.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchone():
+        raise ConfigError(f"{where} is a database of another program")
+    if version == len(STEPS):
+        return
+    steps = "".join(STEPS[version:])
+    # executescript commits what is open before it starts, so the transaction stands inside the script.
+    connection.executescript(
+        f"BEGIN IMMEDIATE; {steps} PRAGMA user_version = {len(STEPS)};"
+        f" PRAGMA application_id = {APPLICATION_ID}; COMMIT;"
+    )

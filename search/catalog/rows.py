@@ -1,0 +1,167 @@
+"""What goes into the catalogue and comes out of it, as values."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from pyroaring import BitMap
+
+from search.types import PERSON, Box, EmbeddingSpace, ImageId, ImageRecord, Location, Tag, TagKind, Vector
+
+
+@dataclass(frozen=True, slots=True)
+class Root:
+    """A folder that was indexed; paths of files are relative to it."""
+
+    id: int
+    path: Path
+
+
+@dataclass(frozen=True, slots=True)
+class FileRow:
+    """A file by its path below a root, with what tells whether it changed."""
+
+    path: str
+    size: int
+    mtime_ns: int
+    inode: int
+
+
+@dataclass(frozen=True, slots=True)
+class KnownFile:
+    """What the catalogue remembers of a file: the image in it, or the reason why there is none."""
+
+    size: int
+    mtime_ns: int
+    inode: int
+    ordinal: int | None
+    reason: str | None
+    models: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class NewImage:
+    """An image as it comes from the models; one that is known by its id is annotated anew and keeps its ordinal."""
+
+    id: ImageId
+    width: int
+    height: int
+    mime_type: str
+    bytes: int
+    phash: int
+    models: str
+    vector: Vector
+    tags: tuple[Tag, ...]
+    caption: str | None = None
+    caption_source: str | None = None
+    taken_at: datetime | None = None
+    camera: str | None = None
+    location: Location | None = None
+
+
+@dataclass(slots=True)
+class Batch:
+    """What one transaction writes for one root; vectors are of ``space``."""
+
+    space: EmbeddingSpace
+    images: list[NewImage] = field(default_factory=list)
+    files: list[tuple[FileRow, ImageId]] = field(default_factory=list)
+    """Files and the image in each: one of ``images``, or one that the catalogue has."""
+    rejected: list[tuple[FileRow, str | None]] = field(default_factory=list)
+    """Files without an image, and why; None where a person took the image out."""
+
+
+@dataclass(frozen=True, slots=True)
+class Changed:
+    """What a projection that is complete up to some change has to do to be complete up to ``upto``."""
+
+    upto: int
+    upserted: Sequence[int]
+    deleted: BitMap
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    what: str
+    where: str
+
+
+@dataclass(frozen=True, slots=True)
+class Edit:
+    """What people decided of an image."""
+
+    caption: str | None = None
+    alt_text: str | None = None
+    added: tuple[tuple[TagKind, str], ...] = ()
+    removed: tuple[tuple[TagKind, str], ...] = ()
+
+    def applied(self, record_tags: Iterable[Tag]) -> tuple[Tag, ...]:
+        """Return the models' tags less what people took away, and what people added."""
+        gone = {(kind, label.casefold()) for kind, label in self.removed}
+        kept = tuple(tag for tag in record_tags if (tag.kind, tag.label.casefold()) not in gone)
+        return kept + tuple(Tag(kind, label, 1.0, PERSON) for kind, label in self.added)
+
+    def changed(self, add: Labels, remove: Labels, caption: str | None, alt_text: str | None) -> Edit:
+        """Return this edit with a further one on top: what is added is no longer removed, and the other way round."""
+        adding, removing = _keys(add), _keys(remove)
+        added = [pair for pair in self.added if _key(pair) not in removing | adding] + list(add)
+        removed = [pair for pair in self.removed if _key(pair) not in removing | adding] + list(remove)
+        return Edit(
+            self.caption if caption is None else caption,
+            self.alt_text if alt_text is None else alt_text,
+            tuple(dict.fromkeys(added)),
+            tuple(dict.fromkeys(removed)),
+        )
+
+
+Labels = Sequence[tuple[TagKind, str]]
+
+
+def _key(pair: tuple[TagKind, str]) -> tuple[TagKind, str]:
+    return pair[0], pair[1].casefold()
+
+
+def _keys(pairs: Labels) -> set[tuple[TagKind, str]]:
+    return {_key(pair) for pair in pairs}
+
+
+def labels_to_json(labels: Labels) -> str:
+    return json.dumps([[kind.value, label] for kind, label in labels], ensure_ascii=False)
+
+
+def labels_from_json(text: str) -> tuple[tuple[TagKind, str], ...]:
+    return tuple((TagKind(kind), label) for kind, label in json.loads(text))
+
+
+def tag_from_row(row: Sequence[Any]) -> Tag:
+    kind, label, confidence, source, x, y, width, height = row
+    box = None if x is None else Box(x, y, width, height)
+    return Tag(TagKind(kind), label, confidence, source, box)
+
+
+def record_from_row(row: Sequence[Any], files: Sequence[str], tags: Iterable[Tag], edit: Edit) -> ImageRecord:
+    """Join an image's row with its files, its tags and what people decided."""
+    (ordinal, id, width, height, mime_type, size, indexed_at, taken_at, camera, lat, lon, caption, source) = row
+    overruled = edit.caption is not None
+    return ImageRecord(
+        id=ImageId(id),
+        ordinal=ordinal,
+        files=tuple(files),
+        width=width,
+        height=height,
+        mime_type=mime_type,
+        bytes=size,
+        indexed_at=datetime.fromisoformat(indexed_at),
+        taken_at=datetime.fromisoformat(taken_at) if taken_at else None,
+        camera=camera,
+        location=None if lat is None else Location(lat, lon),
+        caption=(edit.caption or None) if overruled else caption,
+        caption_source=PERSON if overruled else source,
+        alt_text=edit.alt_text or None,
+        tags=edit.applied(tags),
+    )

@@ -1,0 +1,567 @@
+"""The catalogue: the source of truth of a library, in one SQLite file.
+
+All else (tag store, vector index, thumbnails) can be made again from it without running a model. Every write takes the
+next *change number*, so that a projection that is complete up to some number can ask for what came after it.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import sqlite3
+import threading
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path, PurePosixPath
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from pyroaring import BitMap
+
+from search.catalog import rows
+from search.catalog.migrations import migrate
+from search.catalog.rows import Batch, Changed, Edit, FileRow, KnownFile, Labels, NewImage, Problem, Root
+from search.errors import ConfigError, Conflict, NotFound, Unavailable
+from search.types import EmbeddingSpace, ImageId, ImageRecord, Matrix, Ordinals, Rejected, Tag, Vector
+
+FILE = "catalog.sqlite"
+LOCK = "write.lock"
+WHOLE = PurePosixPath(".")
+CHUNK = 500
+"""Rows named in one statement; SQLite's own limit is far above."""
+
+IMAGE_COLUMNS = (
+    "ordinal, id, width, height, mime_type, bytes, indexed_at, taken_at, camera, latitude, longitude, caption,"
+    " caption_source"
+)
+
+TOUCH_IMAGE_OF_FILE = (
+    "UPDATE image SET changed = ? WHERE ordinal = (SELECT ordinal FROM file WHERE root = ? AND path = ?)"
+)
+
+
+class Catalog:
+    """One library's catalogue. Safe to use from several threads, each with a connection of its own."""
+
+    def __init__(self, data: Path, *, create: bool = False) -> None:
+        """Open the catalogue in a data folder, or make one.
+
+        Raises ConfigError, and changes nothing, where there is none, or one that this version cannot read.
+        """
+        self.data = data
+        self._path = data / FILE
+        self._local = threading.local()
+        self._all: list[sqlite3.Connection] = []
+        self._guard = threading.Lock()
+        self._dated: tuple[int, Ordinals] | None = None
+        self._hashes: tuple[int, tuple[Ordinals, NDArray[np.uint64]]] | None = None
+        if not self._path.exists():
+            if not create:
+                raise ConfigError(f"there is no library at {data}; run `snapseek index PATH` first")
+            _make_folder(data)
+        with _translated():
+            migrate(self._connection, str(self._path))
+
+    @property
+    def _connection(self) -> sqlite3.Connection:
+        connection: sqlite3.Connection | None = getattr(self._local, "connection", None)
+        if connection is None:
+            with _translated():
+                connection = sqlite3.connect(
+                    self._path, timeout=30, isolation_level=None, check_same_thread=False, cached_statements=64
+                )
+                connection.execute("PRAGMA journal_mode = WAL")
+                connection.execute("PRAGMA synchronous = NORMAL")
+                connection.execute("PRAGMA foreign_keys = ON")
+            self._local.connection = connection
+            with self._guard:
+                self._all.append(connection)
+        return connection
+
+    def __enter__(self) -> Catalog:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        with self._guard:
+            for connection in self._all:
+                connection.close()
+            self._all.clear()
+
+    @contextmanager
+    def write_lock(self) -> Iterator[None]:
+        """Hold the library for one index run. Raises Conflict at once when another process has it.
+
+        The system lets go of the lock when the process ends, however it ends.
+        """
+        with (self.data / LOCK).open("w") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError as error:
+                raise Conflict(f"another process is indexing into {self.data}; wait for it, or stop it") from error
+            yield
+
+    @contextmanager
+    def _transaction(self) -> Iterator[tuple[sqlite3.Connection, int]]:
+        """Give a connection inside a transaction, and the change number of it."""
+        connection = self._connection
+        with _translated():
+            connection.execute("BEGIN IMMEDIATE")
+            try:
+                change = self.change + 1
+                yield connection, change
+                _set(connection, "change", str(change))
+                connection.execute("COMMIT")
+            except BaseException:
+                if connection.in_transaction:
+                    connection.execute("ROLLBACK")
+                raise
+
+    def _rows(self, sql: str, *values: Any) -> list[Any]:
+        with _translated():
+            return self._connection.execute(sql, values).fetchall()
+
+    # What the library is
+
+    @property
+    def change(self) -> int:
+        """The number of the last change; 0 for a new library."""
+        return int(self._meta("change") or 0)
+
+    @property
+    def profile(self) -> str | None:
+        """The profile that the library keeps; None until the first run."""
+        return self._meta("profile")
+
+    def _meta(self, key: str) -> str | None:
+        found = self._rows("SELECT value FROM meta WHERE key = ?", key)
+        return found[0][0] if found else None
+
+    def choose_profile(self, name: str) -> None:
+        with self._transaction() as (connection, _):
+            _set(connection, "profile", name)
+
+    def active_space(self) -> EmbeddingSpace | None:
+        """Return the space that the library is searched in, or None until the first run has ended."""
+        found = self._rows(
+            "SELECT name, dim, fingerprint FROM space WHERE fingerprint = (SELECT value FROM meta WHERE key = 'space')"
+        )
+        return EmbeddingSpace(*found[0]) if found else None
+
+    def activate_space(self, space: EmbeddingSpace) -> None:
+        """Search in this space from now on; vectors of other spaces are dropped."""
+        with self._transaction() as (connection, _):
+            number = _space_number(connection, space)
+            _set(connection, "space", space.fingerprint)
+            connection.execute("DELETE FROM embedding WHERE space != ?", (number,))
+            connection.execute("DELETE FROM space WHERE id != ?", (number,))
+
+    def missing_in(self, space: EmbeddingSpace) -> int:
+        """Return how many images have no vector in a space."""
+        return int(
+            self._rows(
+                "SELECT count(*) FROM image WHERE ordinal NOT IN (SELECT ordinal FROM embedding"
+                " WHERE space = (SELECT id FROM space WHERE fingerprint = ?))",
+                space.fingerprint,
+            )[0][0]
+        )
+
+    def counts(self) -> dict[str, int]:
+        """Return the numbers of images, of files that hold one, and of rejected files."""
+        (row,) = self._rows(
+            "SELECT (SELECT count(*) FROM image), (SELECT count(*) FROM file WHERE ordinal IS NOT NULL),"
+            " (SELECT count(*) FROM file WHERE ordinal IS NULL AND reason IS NOT NULL)"
+        )
+        return dict(zip(("images", "files", "rejected"), row, strict=True))
+
+    # Folders and files
+
+    def roots(self) -> list[Root]:
+        return [Root(id, Path(os.fsdecode(path))) for id, path in self._rows("SELECT id, path FROM root ORDER BY id")]
+
+    def root(self, path: Path) -> Root:
+        """Return the root of an absolute path, made if it is new."""
+        with self._transaction() as (connection, _):
+            connection.execute("INSERT OR IGNORE INTO root (path) VALUES (?)", (os.fsencode(path),))
+        ((number,),) = self._rows("SELECT id FROM root WHERE path = ?", os.fsencode(path))
+        return Root(number, path)
+
+    def known_files(self, root: Root, within: PurePosixPath = WHOLE) -> dict[str, KnownFile]:
+        """Return what is known of the files at or below ``root / within``, by path below the root."""
+        sql = (
+            "SELECT file.path, size, mtime_ns, inode, file.ordinal, reason, models"
+            " FROM file LEFT JOIN image USING (ordinal) WHERE root = ?"
+        )
+        values: list[Any] = [root.id]
+        if within != PurePosixPath("."):
+            here = os.fsencode(within)
+            sql += " AND (file.path = ? OR (file.path >= ? AND file.path < ?))"
+            values += [here, here + b"/", here + b"0"]  # "0" follows "/"
+        return {os.fsdecode(path): KnownFile(*rest) for path, *rest in self._rows(sql, *values)}
+
+    def rejected(self) -> list[Rejected]:
+        """Return the files that could not be indexed, with the reason, by path."""
+        found = self._rows(
+            "SELECT root.path, file.path, reason FROM file JOIN root ON root.id = file.root"
+            " WHERE ordinal IS NULL AND reason IS NOT NULL ORDER BY 1, 2"
+        )
+        return [Rejected(os.path.join(os.fsdecode(root), os.fsdecode(path)), why) for root, path, why in found]
+
+    def locate(self, id: ImageId) -> list[Path]:
+        """Return the absolute paths of an image's files."""
+        found = self._rows(
+            "SELECT root.path, file.path FROM file JOIN root ON root.id = file.root JOIN image USING (ordinal)"
+            " WHERE image.id = ? ORDER BY 1, 2",
+            id,
+        )
+        return [Path(os.fsdecode(root)) / os.fsdecode(path) for root, path in found]
+
+    def resolve(self, path_or_id: str) -> ImageId | None:
+        """Return the image that an id, or the path of one of its files, names; None if there is none."""
+        if self.find(ImageId(path_or_id)) is not None:
+            return ImageId(path_or_id)
+        absolute = Path(os.path.abspath(path_or_id))
+        for root in self.roots():
+            if root.path in absolute.parents:
+                below = os.fsencode(absolute.relative_to(root.path))
+                found = self._rows(
+                    "SELECT id FROM file JOIN image USING (ordinal) WHERE root = ? AND file.path = ?", root.id, below
+                )
+                if found:
+                    return ImageId(found[0][0])
+        return None
+
+    def expect(self, path_or_id: str) -> ImageId:
+        """Return what `resolve` finds. Raises NotFound."""
+        id = self.resolve(path_or_id)
+        if id is None:
+            raise NotFound(f"there is no image {path_or_id} in this library")
+        return id
+
+    # Writing
+
+    def write(self, root: Root, batch: Batch) -> None:
+        """Write images, their files and rejected files of one root, all or nothing."""
+        with self._transaction() as (connection, change):
+            space = _space_number(connection, batch.space)
+            for image in batch.images:
+                _write_image(connection, image, space, change)
+            keys = [(change, root.id, os.fsencode(file.path)) for file, _ in (*batch.files, *batch.rejected)]
+            connection.executemany(TOUCH_IMAGE_OF_FILE, keys)  # it may lose this file to another image
+            for file, id in batch.files:
+                _write_file(connection, root, file, id=id)
+            for file, reason in batch.rejected:
+                _write_file(connection, root, file, reason=reason)
+            connection.executemany(TOUCH_IMAGE_OF_FILE, keys)
+            _drop_without_files(connection, change)
+
+    def move(self, root: Root, moved: Sequence[tuple[str, FileRow]]) -> None:
+        """Note that files are at other paths now."""
+        if not moved:
+            return
+        with self._transaction() as (connection, change):
+            for old, file in moved:
+                values = (os.fsencode(file.path), file.size, file.mtime_ns, file.inode, root.id, os.fsencode(old))
+                connection.execute(
+                    "UPDATE OR REPLACE file SET path = ?, size = ?, mtime_ns = ?, inode = ? WHERE root = ? AND path = ?",
+                    values,
+                )
+                connection.execute(TOUCH_IMAGE_OF_FILE, (change, root.id, os.fsencode(file.path)))
+
+    def remove_files(self, root: Root, paths: Sequence[str]) -> None:
+        """Forget files; images that have none left go with them."""
+        if not paths:
+            return
+        with self._transaction() as (connection, change):
+            keys = [(root.id, os.fsencode(path)) for path in paths]
+            connection.executemany(TOUCH_IMAGE_OF_FILE, [(change, *key) for key in keys])
+            connection.executemany("DELETE FROM file WHERE root = ? AND path = ?", keys)
+            _drop_without_files(connection, change)
+
+    def edit(
+        self,
+        id: ImageId,
+        *,
+        add: Labels = (),
+        remove: Labels = (),
+        caption: str | None = None,
+        alt_text: str | None = None,
+    ) -> ImageRecord:
+        """Overrule the models and return the record as it is now. An empty text takes a caption or alt text away.
+
+        It is kept by the image's id, so it outlives a new run of the models and a return of the file.
+        """
+        with self._transaction() as (connection, change):
+            if not connection.execute("UPDATE image SET changed = ? WHERE id = ?", (change, id)).rowcount:
+                raise NotFound(f"there is no image {id} in this library")
+            edit = self._edits([id]).get(id, Edit()).changed(add, remove, caption, alt_text)
+            connection.execute(
+                "INSERT OR REPLACE INTO edit (id, caption, alt_text, added, removed) VALUES (?, ?, ?, ?, ?)",
+                (id, edit.caption, edit.alt_text, rows.labels_to_json(edit.added), rows.labels_to_json(edit.removed)),
+            )
+        return self.record(id)
+
+    def delete(self, id: ImageId) -> None:
+        """Take an image out of the library and pass it over in later runs. Its files are not touched."""
+        with self._transaction() as (connection, change):
+            if not connection.execute("SELECT 1 FROM image WHERE id = ?", (id,)).fetchone():
+                raise NotFound(f"there is no image {id} in this library")
+            connection.execute("INSERT OR IGNORE INTO hidden VALUES (?)", (id,))
+            _drop_images(connection, "id = ?", (id,), change)
+
+    def hidden(self, ids: Iterable[ImageId]) -> set[ImageId]:
+        """Return which of the images were taken out by a person."""
+        return {ImageId(id) for (id,) in self._chunked("SELECT id FROM hidden WHERE id IN ({})", list(ids))}
+
+    def restore(self, ids: Iterable[ImageId]) -> None:
+        """Let images in again that were taken out."""
+        with self._transaction() as (connection, _):
+            connection.executemany("DELETE FROM hidden WHERE id = ?", [(id,) for id in ids])
+
+    # Reading
+
+    def find(self, id: ImageId) -> int | None:
+        found = self._rows("SELECT ordinal FROM image WHERE id = ?", id)
+        return int(found[0][0]) if found else None
+
+    def models_of(self, ids: Iterable[ImageId]) -> dict[ImageId, str]:
+        """Return, for the images that are there, the fingerprint of the models that annotated each."""
+        found = self._chunked("SELECT id, models FROM image WHERE id IN ({})", list(ids))
+        return {ImageId(id): models for id, models in found}
+
+    def record(self, id: ImageId) -> ImageRecord:
+        """Return an image's record. Raises NotFound."""
+        ordinal = self.find(id)
+        found = [] if ordinal is None else self.records([ordinal])
+        if not found:
+            raise NotFound(f"there is no image {id} in this library")
+        return found[0]
+
+    def records(self, ordinals: Sequence[int]) -> list[ImageRecord]:
+        images = {
+            row[0]: row for row in self._chunked(f"SELECT {IMAGE_COLUMNS} FROM image WHERE ordinal IN ({{}})", ordinals)
+        }
+        files: dict[int, list[str]] = {}
+        for ordinal, path in self._chunked(
+            "SELECT ordinal, path FROM file WHERE ordinal IN ({}) ORDER BY root, path", ordinals
+        ):
+            files.setdefault(ordinal, []).append(os.fsdecode(path).encode("utf-8", "replace").decode())
+        tags: dict[int, list[Tag]] = {}
+        for ordinal, *tag in self._chunked(
+            "SELECT ordinal, kind, label, confidence, source, x, y, width, height FROM tag WHERE ordinal IN ({})"
+            " ORDER BY ordinal, position",
+            ordinals,
+        ):
+            tags.setdefault(ordinal, []).append(rows.tag_from_row(tag))
+        edits = self._edits([row[1] for row in images.values()])
+        return [
+            rows.record_from_row(
+                images[ordinal], files.get(ordinal, []), tags.get(ordinal, []), edits.get(images[ordinal][1], Edit())
+            )
+            for ordinal in ordinals
+            if ordinal in images
+        ]
+
+    def _edits(self, ids: Sequence[str]) -> dict[str, Edit]:
+        found = self._chunked("SELECT id, caption, alt_text, added, removed FROM edit WHERE id IN ({})", ids)
+        return {
+            id: Edit(caption, alt_text, rows.labels_from_json(added), rows.labels_from_json(removed))
+            for id, caption, alt_text, added, removed in found
+        }
+
+    def by_date(self) -> Ordinals:
+        change = self.change
+        if self._dated is None or self._dated[0] != change:
+            found = self._rows("SELECT ordinal FROM image ORDER BY taken_at IS NULL, taken_at DESC, ordinal DESC")
+            self._dated = change, np.array([ordinal for (ordinal,) in found], np.uint32)
+        return self._dated[1]
+
+    def phashes(self) -> tuple[Ordinals, NDArray[np.uint64]]:
+        change = self.change
+        if self._hashes is None or self._hashes[0] != change:
+            found = self._rows("SELECT ordinal, phash FROM image ORDER BY ordinal")
+            ordinals = np.array([ordinal for ordinal, _ in found], np.uint32)
+            self._hashes = change, (ordinals, np.array([phash for _, phash in found], np.int64).view(np.uint64))
+        return self._hashes[1]
+
+    def embedding(self, ordinal: int, space: EmbeddingSpace) -> Vector | None:
+        for _, vectors in self.embeddings(space, [ordinal]):
+            return np.asarray(vectors[0], dtype=np.float32)
+        return None
+
+    def embeddings(
+        self, space: EmbeddingSpace, ordinals: Sequence[int] | None = None
+    ) -> Iterator[tuple[Ordinals, Matrix]]:
+        """Yield vectors of a space in chunks, with their ordinals: of the images named, or of all."""
+        found = self._rows("SELECT id FROM space WHERE fingerprint = ?", space.fingerprint)
+        if not found:
+            return
+        number = int(found[0][0])
+        if ordinals is None:
+            with _translated():
+                sql = "SELECT ordinal, vector FROM embedding WHERE space = ? ORDER BY ordinal"
+                pending = self._connection.execute(sql, (number,))
+                while chunk := pending.fetchmany(10_000):
+                    yield _matrix(chunk, space.dim)
+            return
+        sql = f"SELECT ordinal, vector FROM embedding WHERE space = {number} AND ordinal IN ({{}}) ORDER BY ordinal"
+        chunk = self._chunked(sql, ordinals)
+        if chunk:
+            yield _matrix(chunk, space.dim)
+
+    def changes_since(self, change: int) -> Changed:
+        """Return what was written and deleted after a change number."""
+        with _translated():
+            self._connection.execute("BEGIN")  # one view of all three
+            try:
+                upto = self.change
+                upserted = self._rows("SELECT ordinal FROM image WHERE changed > ? ORDER BY ordinal", change)
+                deleted = self._rows("SELECT ordinal FROM deleted WHERE changed > ?", change)
+            finally:
+                self._connection.execute("COMMIT")
+        return Changed(upto, [o for (o,) in upserted], BitMap(o for (o,) in deleted))
+
+    def check(self) -> list[Problem]:
+        """Return what is wrong with the catalogue itself; nothing, if all is well."""
+        problems = [Problem(str(row[0]), FILE) for row in self._rows("PRAGMA quick_check") if row[0] != "ok"]
+        problems += [
+            Problem("a row points nowhere", f"{FILE}: {row[0]}") for row in self._rows("PRAGMA foreign_key_check")
+        ]
+        problems += [
+            Problem("an image without a file", id)
+            for (id,) in self._rows(
+                "SELECT id FROM image WHERE ordinal NOT IN (SELECT ordinal FROM file WHERE ordinal)"
+            )
+        ]
+        space = self.active_space()
+        if space is not None:
+            problems += self._check_vectors(space)
+        return problems
+
+    def _check_vectors(self, space: EmbeddingSpace) -> Iterator[Problem]:
+        seen = BitMap()
+        for ordinals, vectors in self.embeddings(space):
+            lengths = np.linalg.norm(vectors, axis=1)
+            seen |= BitMap(ordinals)
+            for ordinal in ordinals[~(np.abs(lengths - 1) < 0.01)]:  # NaN is not near either
+                yield Problem("a vector that is not of unit length", f"image number {ordinal}")
+        for ordinal, id in self._rows("SELECT ordinal, id FROM image"):
+            if ordinal not in seen:
+                yield Problem("an image without a vector", id)
+
+    def _chunked(self, sql: str, keys: Sequence[Any]) -> list[Any]:
+        found: list[Any] = []
+        for start in range(0, len(keys), CHUNK):
+            part = list(keys[start : start + CHUNK])
+            found += self._rows(sql.format(",".join("?" * len(part))), *part)
+        return found
+
+
+def _write_image(connection: sqlite3.Connection, image: NewImage, space: int, change: int) -> None:
+    place = image.location
+    values = {
+        "width": image.width,
+        "height": image.height,
+        "mime_type": image.mime_type,
+        "bytes": image.bytes,
+        "indexed_at": datetime.now(UTC).isoformat(timespec="seconds"),
+        "taken_at": image.taken_at.isoformat() if image.taken_at else None,
+        "camera": image.camera,
+        "latitude": place.latitude if place else None,
+        "longitude": place.longitude if place else None,
+        "phash": image.phash - (1 << 64) if image.phash >> 63 else image.phash,  # SQLite's integers are signed
+        "caption": image.caption,
+        "caption_source": image.caption_source,
+        "models": image.models,
+        "changed": change,
+    }
+    names = list(values)
+    ((ordinal,),) = connection.execute(
+        f"INSERT INTO image (id, {', '.join(names)}) VALUES (?{', ?' * len(names)})"
+        f" ON CONFLICT (id) DO UPDATE SET {', '.join(f'{n} = excluded.{n}' for n in names)} RETURNING ordinal",
+        (image.id, *values.values()),
+    ).fetchall()
+    connection.execute("DELETE FROM tag WHERE ordinal = ?", (ordinal,))
+    connection.executemany(
+        "INSERT INTO tag VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        [(ordinal, position, *_tag_values(tag)) for position, tag in enumerate(image.tags)],
+    )
+    vector = image.vector.astype(np.float16).tobytes()
+    connection.execute("INSERT OR REPLACE INTO embedding VALUES (?, ?, ?)", (ordinal, space, vector))
+
+
+def _tag_values(tag: Tag) -> tuple[Any, ...]:
+    box = tag.box
+    corners = (None,) * 4 if box is None else (box.x, box.y, box.width, box.height)
+    return (tag.kind.value, tag.label, tag.confidence, tag.source, *corners)
+
+
+def _write_file(
+    connection: sqlite3.Connection, root: Root, file: FileRow, *, id: ImageId | None = None, reason: str | None = None
+) -> None:
+    connection.execute(
+        "INSERT OR REPLACE INTO file (root, path, size, mtime_ns, inode, ordinal, reason)"
+        " VALUES (?, ?, ?, ?, ?, (SELECT ordinal FROM image WHERE id = ?), ?)",
+        (root.id, os.fsencode(file.path), file.size, file.mtime_ns, file.inode, id, reason),
+    )
+
+
+def _drop_without_files(connection: sqlite3.Connection, change: int) -> None:
+    """Delete images that have no file left; those that this transaction did not touch still have theirs."""
+    _drop_images(
+        connection, "changed = ? AND NOT EXISTS (SELECT 1 FROM file WHERE ordinal = image.ordinal)", (change,), change
+    )
+
+
+def _drop_images(connection: sqlite3.Connection, where: str, values: tuple[Any, ...], change: int) -> None:
+    connection.execute(f"INSERT OR REPLACE INTO deleted SELECT ordinal, {change} FROM image WHERE {where}", values)
+    connection.execute(f"DELETE FROM image WHERE {where}", values)
+
+
+def _space_number(connection: sqlite3.Connection, space: EmbeddingSpace) -> int:
+    connection.execute(
+        "INSERT OR IGNORE INTO space (name, dim, fingerprint) VALUES (?, ?, ?)",
+        (space.name, space.dim, space.fingerprint),
+    )
+    (number,) = connection.execute("SELECT id FROM space WHERE fingerprint = ?", (space.fingerprint,)).fetchone()
+    return int(number)
+
+
+def _set(connection: sqlite3.Connection, key: str, value: str) -> None:
+    connection.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (key, value))
+
+
+def _matrix(found: Sequence[tuple[int, bytes]], dim: int) -> tuple[Ordinals, Matrix]:
+    """Join vectors to one matrix; a blob of another size, which only damage can make, becomes a row of NaN."""
+    whole = [blob if len(blob) == 2 * dim else np.full(dim, np.nan, np.float16).tobytes() for _, blob in found]
+    vectors = np.frombuffer(b"".join(whole), np.float16).reshape(-1, dim).astype(np.float32)
+    return np.array([ordinal for ordinal, _ in found], np.uint32), vectors
+
+
+def _make_folder(data: Path) -> None:
+    try:
+        data.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigError(f"the library's folder {data} cannot be made: {error.strerror}") from error
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    """Turn what SQLite raises into errors of ours, at this border."""
+    try:
+        yield
+    except sqlite3.OperationalError as error:
+        if "full" in str(error):
+            raise Unavailable("the disk is full: nothing was changed; make room and run it again") from error
+        if "locked" in str(error):
+            raise Unavailable("the catalogue is busy with another process; try again") from error
+        raise ConfigError(f"the catalogue cannot be opened or written: {error}") from error
+    except sqlite3.DatabaseError as error:
+        raise ConfigError(f"the catalogue is damaged, or no catalogue: {error}") from error

@@ -1,0 +1,100 @@
+"""The image–text space of the lite profile, from nets that were never trained together.
+
+An image is the sum of two unit vectors among sentence embeddings:
+
+- ConSE (Norouzi et al., ICLR 2014): the mean embedding of its ten likeliest labels, weighted by their probability,
+  with the objects that were found beside them;
+- an adapter in the manner of LiT (Zhai et al., CVPR 2022), here a ridge regression from the nets' outputs to the mean
+  embedding of the picture's captions.
+
+It is no CLIP: `docs/models.md` has the figures.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from search.encoders.adapter import Adapter, load, unit
+from search.encoders.coco import COCO_LABELS
+from search.encoders.lite_vision import Analysis, LiteVision, imagenet_labels
+from search.encoders.minilm import DIM, MiniLM
+from search.encoders.weights import EFFICIENTNET, MINILM, MINILM_TOKENIZER, SSD_MOBILENET
+from search.types import EmbeddingSpace, Matrix, Scores
+
+PREPROCESSING = "1"
+"""Raised whenever the way from a picture or text to the nets, or from the nets to a vector, changes."""
+
+CONSE_LABELS = 10
+OBJECT_WEIGHT = 0.3
+CONSE_WEIGHT = 1.0
+"""Of the ConSE vector beside the adapter's; 0.25 to 1 was tried, on photos that the adapter was not trained on."""
+
+
+class LiteEncoder:
+    """Satisfies `search.protocols.Encoder`. Texts need MiniLM only; the nets for pictures load at the first one."""
+
+    def __init__(self, vision: LiteVision | None = None, adapter: Adapter | None = None) -> None:
+        self._vision = vision or LiteVision()
+        self._adapter = adapter or load()
+        self._text = MiniLM()
+
+    @functools.cached_property
+    def space(self) -> EmbeddingSpace:
+        parts = (PREPROCESSING, MINILM, MINILM_TOKENIZER, EFFICIENTNET, SSD_MOBILENET, self._adapter)
+        content = "\n".join(part if isinstance(part, str) else part.sha256 for part in parts)
+        return EmbeddingSpace("lite", DIM, hashlib.sha256(content.encode()).hexdigest()[:32])
+
+    def encode_texts(self, texts: Sequence[str]) -> Matrix:
+        return unit(self._text.encode(texts) - self._adapter.text_mean)
+
+    def encode_images(self, images: Sequence[Image.Image]) -> Matrix:
+        if not images:
+            return np.empty((0, DIM), np.float32)
+        analyses = self._vision.analyse(images)
+        adapted = self._adapter.vectors(self._adapter.inputs(analyses))
+        return unit(adapted + CONSE_WEIGHT * self.conse(analyses))
+
+    def conse(self, analyses: Sequence[Analysis]) -> Matrix:
+        """Return the part of the vectors that needs no training: unit rows, shape (len(analyses), 384)."""
+        classes, objects = self._label_vectors
+        rows = []
+        for analysis in analyses:
+            best = np.argsort(-analysis.classes)[:CONSE_LABELS]
+            weights = analysis.classes[best]
+            row = unit(weights @ classes[best] / max(float(weights.sum()), 1e-6))
+            strongest: dict[str, float] = {}
+            for found in reversed(analysis.detections):
+                strongest[found.label] = found.score
+            for label, score in strongest.items():
+                row = row + OBJECT_WEIGHT * score * objects[label]
+            rows.append(row)
+        return unit(np.array(rows, np.float32).reshape(-1, DIM))
+
+    def relevance(self, similarity: Scores) -> Scores:
+        """Return cosines as relevance, by the logistic curve that the adapter's training fitted."""
+        odds = (similarity - self._adapter.relevance_middle) / self._adapter.relevance_width
+        return np.asarray(1 / (1 + np.exp(-np.clip(odds, -50, 50))), dtype=np.float32)
+
+    def label_embeddings(self, labels: Sequence[str]) -> NDArray[np.float32]:
+        """Return vectors for zero-shot labels, shape (len(labels), 384), centred on their own mean.
+
+        Centred so, a label is told from the other labels of its list and not from captions at large.
+        """
+        vectors = self._text.encode([f"a photo of a {label}" for label in labels])
+        return unit(vectors - vectors.mean(axis=0))
+
+    @functools.cached_property
+    def _label_vectors(self) -> tuple[NDArray[np.float32], dict[str, NDArray[np.float32]]]:
+        classes = self._centred(imagenet_labels())
+        objects = tuple(COCO_LABELS.values())
+        return classes, dict(zip(objects, self._centred(objects), strict=True))
+
+    def _centred(self, labels: Sequence[str]) -> NDArray[np.float32]:
+        vectors = self._text.encode([f"a photo of a {label}" for label in labels])
+        return np.asarray(vectors - vectors.mean(axis=0), dtype=np.float32)

@@ -1,0 +1,225 @@
+"""The embedded tag store: SQLite keeps, FTS5 finds words, bitmaps and arrays in memory filter and count.
+
+Each write raises a counter in the file. Each read looks at it (10 µs) and takes in what changed since, so that a
+server sees what an indexer in another process writes.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from collections.abc import Callable, Collection, Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+from pyroaring import BitMap
+
+from search.errors import Unavailable
+from search.facets import facet_named
+from search.tags import counting, fulltext, schema, terms
+from search.tags.projection import Entry, Projection, Value
+from search.tags.rows import Row, row_of
+from search.types import Facet, Filter, ImageRecord, Ordinals, Scores, TagKind
+from search.words import fold, writable
+
+COMPLETED_FIELDS = tuple(kind.value for kind in TagKind if kind not in (TagKind.TEXT, TagKind.MODERATION))
+
+
+class SqliteTagStore:
+    """Filters, words and facet counts over the records, in one SQLite file that can be made again.
+
+    Safe for threads, and for several processes on one file. Raises Unavailable where SQLite fails.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._lock = threading.RLock()
+        self._local = threading.local()
+        self._connections: list[sqlite3.Connection] = []
+        self._projection = Projection()
+        self._seen = -1
+        with _translated():
+            schema.prepare(path)
+        with self._reading():
+            pass  # loads the projection now rather than in the first query
+
+    def close(self) -> None:
+        """Close every thread's connection; the store cannot be used afterwards."""
+        with self._lock:
+            for connection in self._connections:
+                connection.close()
+
+    @property
+    def applied(self) -> int:
+        """The change number of the catalogue up to which this projection is complete; 0 for a new one."""
+        with _translated():
+            return _number(self._connection(), "applied")
+
+    def upsert(self, records: Iterable[ImageRecord], *, applied: int | None = None) -> None:
+        """Add records, replacing those whose ordinal is there already. All or nothing; visible to the next call.
+
+        ``applied`` is stored with them.
+        """
+        with self._writing(applied) as (connection, change):
+            value_id = _numbering(connection)
+            for record in records:
+                _write(connection, row_of(record, value_id), change)
+
+    def delete(self, ordinals: BitMap, *, applied: int | None = None) -> int:
+        """Remove records and return how many were there. ``applied`` is stored with it."""
+        with self._writing(applied) as (connection, change):
+            return sum(_delete(connection, ordinal, change) for ordinal in ordinals)
+
+    def match(self, filter: Filter, *, limit: int | None = None) -> BitMap:
+        """Return the ordinals that satisfy every term; an empty filter matches all. At most ``limit``, lowest first."""
+        with self._reading() as (projection, connection):
+            found = terms.match(filter, projection, connection)
+        return found if limit is None else found[:limit]
+
+    def count(self, filter: Filter) -> int:
+        return len(self.match(filter))
+
+    def search_text(self, text: str, *, allowed: BitMap | None, k: int) -> tuple[Ordinals, Scores]:
+        """Return the k best by BM25 over caption, labels, OCR text and path, best first; any text is safe to pass.
+
+        Scores are positive, higher is better. Words are stemmed and any of them may match; ties: lower ordinal first.
+        """
+        with _translated():
+            found = fulltext.search(self._connection(), text, allowed, k)
+        return np.array([o for o, _ in found], dtype=np.uint32), np.array([s for _, s in found], dtype=np.float32)
+
+    def facets(self, names: Collection[str], filter: Filter, *, within: BitMap | None, size: int) -> list[Facet]:
+        """Return each named facet's top ``size`` values over the images that match ``filter`` and lie ``within``.
+
+        Disjunctive: a facet's own selection is left out of its own counts, all other terms apply. Selected values are
+        always listed. By count, then value. Raises InvalidQuery for a name that is no facet.
+        """
+        specs = [facet_named(name) for name in dict.fromkeys(names)]
+        with self._reading() as (projection, connection):
+            return counting.facets(specs, filter, projection, connection, within=within, size=size)
+
+    def labels(self, prefix: str, *, k: int) -> list[tuple[str, str, int]]:
+        """Return (kind, label, image count) of the k commonest labels with a word that starts with ``prefix``."""
+        beginning = f" {fold(prefix)}"
+        with self._reading() as (projection, _):
+            counts = projection.count(COMPLETED_FIELDS, projection.alive)
+        found = [
+            (field, label, count)
+            for field, by_label in counts.items()
+            for label, count in by_label.items()
+            if beginning in f" {fold(label)}"
+        ]
+        return sorted(found, key=lambda item: (-item[2], item[1], item[0]))[:k]
+
+    def __len__(self) -> int:
+        with self._reading() as (projection, _):
+            return len(projection.alive)
+
+    def _connection(self) -> sqlite3.Connection:
+        """Return this thread's connection."""
+        connection: sqlite3.Connection | None = getattr(self._local, "connection", None)
+        if connection is None:
+            connection = self._local.connection = schema.connect(self._path)
+            with self._lock:
+                self._connections.append(connection)
+        return connection
+
+    @contextmanager
+    def _reading(self) -> Iterator[tuple[Projection, sqlite3.Connection]]:
+        """Lock the projection, brought up to date, for a read."""
+        with self._lock, _translated():
+            connection = self._connection()
+            self._refresh(connection)
+            yield self._projection, connection
+
+    @contextmanager
+    def _writing(self, applied: int | None) -> Iterator[tuple[sqlite3.Connection, int]]:
+        """Run a transaction and yield the connection and the number of this change."""
+        with _translated():
+            connection = self._connection()
+            connection.execute("BEGIN IMMEDIATE")
+            try:
+                change = _number(connection, "changes") + 1
+                yield connection, change
+                _set_number(connection, "changes", change)
+                if applied is not None:
+                    _set_number(connection, "applied", applied)
+                connection.execute("COMMIT")
+            except BaseException:
+                connection.execute("ROLLBACK")
+                raise
+
+    def _refresh(self, connection: sqlite3.Connection) -> None:
+        """Take in what was written, here or by another process, since the last look."""
+        if _number(connection, "changes") == self._seen:
+            return
+        connection.execute("BEGIN")  # one state of the file for the three reads
+        try:
+            changes = _number(connection, "changes")
+            if changes < self._seen:  # the file was made anew
+                self._projection, self._seen = Projection(), -1
+            known = "SELECT id, field, folded, label FROM value WHERE id > ? ORDER BY id"
+            self._projection.add_values(
+                [Value(*row) for row in connection.execute(known, (self._projection.last_value,))]
+            )
+            changed = "SELECT ordinal, width, height, taken, postings FROM image WHERE changed > ? ORDER BY ordinal"
+            self._projection.apply([Entry(*row) for row in connection.execute(changed, (self._seen,))])
+            self._seen = changes
+        finally:
+            connection.execute("COMMIT")
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    try:
+        yield
+    except sqlite3.Error as error:
+        raise Unavailable(f"the tag store cannot be used: {error}") from error
+
+
+def _number(connection: sqlite3.Connection, key: str) -> int:
+    return int(connection.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()[0])
+
+
+def _set_number(connection: sqlite3.Connection, key: str, number: int) -> None:
+    connection.execute("UPDATE meta SET value = ? WHERE key = ?", (str(number), key))
+
+
+def _numbering(connection: sqlite3.Connection) -> Callable[[str, str], int]:
+    """Return a function that numbers (field, label), with new numbers for new ones, within one transaction."""
+    known: dict[tuple[str, str], int] = {}
+
+    def value_id(field: str, label: str) -> int:
+        key = field, fold(label)
+        if key not in known:
+            new = "INSERT INTO value (field, folded, label) VALUES (?, ?, ?) ON CONFLICT DO NOTHING"
+            connection.execute(new, (*key, writable(label)))
+            row = connection.execute("SELECT id FROM value WHERE field = ? AND folded = ?", key).fetchone()
+            known[key] = int(row[0])
+        return known[key]
+
+    return value_id
+
+
+def _write(connection: sqlite3.Connection, row: Row, change: int) -> None:
+    _delete(connection, row.ordinal, change)
+    connection.execute(
+        "INSERT OR REPLACE INTO image VALUES (?, ?, ?, ?, ?, ?, ?)",
+        (row.ordinal, change, row.width, row.height, row.taken, row.postings, row.texts),
+    )
+    connection.executemany("INSERT INTO path VALUES (?, ?)", [(path, row.ordinal) for path in row.paths])
+    connection.execute(
+        "INSERT INTO words (rowid, caption, alt_text, labels, unsure, ocr, path) VALUES (?, ?, ?, ?, ?, ?, ?)",
+        (row.ordinal, *row.document),
+    )
+
+
+def _delete(connection: sqlite3.Connection, ordinal: int, change: int) -> int:
+    """Return 1 if the image was there; its row stays as a mark for other processes that it is gone."""
+    gone = "UPDATE image SET postings = NULL, texts = NULL, changed = ? WHERE ordinal = ? AND postings IS NOT NULL"
+    if not connection.execute(gone, (change, ordinal)).rowcount:
+        return 0
+    connection.execute("DELETE FROM path WHERE ordinal = ?", (ordinal,))
+    connection.execute("DELETE FROM words WHERE rowid = ?", (ordinal,))
+    return 1
