@@ -10,7 +10,6 @@ from fastapi import FastAPI
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
-from ui.routes import STATIC, make_router
 
 from api import auth, errors
 from api.deps import Context, needs
@@ -22,6 +21,7 @@ from indexer.media import Media
 from indexer.pool import DecodePool
 from search.config import Config
 from search.services import Services
+from ui.routes import STATIC, make_router
 
 LOOPBACK_HOSTS = ["localhost", "127.0.0.1", "[::1]"]
 
@@ -29,7 +29,13 @@ PAGE_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; connect-src 'self';"
     " form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 )
-DOCS_POLICY = "default-src 'none'; frame-ancestors 'none'"
+
+HEADERS = {
+    b"content-security-policy": PAGE_POLICY.encode(),
+    b"x-content-type-options": b"nosniff",
+    b"referrer-policy": b"same-origin",
+    b"cross-origin-opener-policy": b"same-origin",
+}
 
 
 def create_app(services: Services) -> FastAPI:
@@ -38,7 +44,7 @@ def create_app(services: Services) -> FastAPI:
     pool = DecodePool(config, workers=1)
     context = Context(
         services=services,
-        lookup=PictureLookup(pool, services.catalog.profile),
+        lookup=PictureLookup(pool, services.profile),
         media=Media(config.data, services.catalog, pool),
         keys=auth.parse_keys(config.api_keys),
     )
@@ -56,11 +62,12 @@ def create_app(services: Services) -> FastAPI:
     )
     app.state.context = context
     app.state.metrics = Metrics(lambda: len(services.tags))
-    errors.install(app)
+    backend = LibraryPages(context)
+    errors.install(app, backend)
     app.include_router(health.router)
     for module in (search, images, similar, facets):
         app.include_router(module.router, dependencies=[needs(auth.Scope.SEARCH)])
-    pages = make_router(LibraryPages(context))
+    pages = make_router(backend)
     app.include_router(pages, dependencies=[needs(auth.Scope.SEARCH)], include_in_schema=False)
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
     app.add_middleware(SecurityHeaders)
@@ -88,18 +95,9 @@ class SecurityHeaders:
             if message["type"] == "http.response.start":
                 headers = message["headers"]
                 present = {name.lower() for name, _ in headers}
-                for name, value in self._headers(scope["path"]).items():
+                for name, value in HEADERS.items():
                     if name not in present:
                         headers.append((name, value))
             await send(message)
 
         await self._app(scope, receive, add if scope["type"] == "http" else send)
-
-    @staticmethod
-    def _headers(path: str) -> dict[bytes, bytes]:
-        return {
-            b"content-security-policy": PAGE_POLICY.encode(),
-            b"x-content-type-options": b"nosniff",
-            b"referrer-policy": b"same-origin",
-            b"cross-origin-opener-policy": b"same-origin",
-        }

@@ -138,7 +138,7 @@ def similar(data: Path | None, as_json: bool, picture: str, by: str, filter_: st
         else:
             content = read(Path(picture), services.config)
             with DecodePool(services.config, workers=1) as pool:
-                lookup = PictureLookup(pool, services.catalog.profile)
+                lookup = PictureLookup(pool, services.profile)
                 results = services.engine.similar_to(lookup.picture(content), **options)
         show_results(results, as_json)
 

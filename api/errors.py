@@ -5,13 +5,15 @@ from __future__ import annotations
 import logging
 from http import HTTPStatus
 
-from fastapi import FastAPI, Request
+from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
 from api.schemas import Problem
 from search import errors
+from ui.routes import PageBackend, error_page
+from ui.views import ErrorView
 
 log = logging.getLogger(__name__)
 
@@ -51,17 +53,26 @@ def problem_of(error: Exception) -> tuple[Problem, dict[str, str]]:
     return problem, headers
 
 
-def respond(_request: Request, error: Exception) -> JSONResponse:
-    problem, headers = problem_of(error)
-    return JSONResponse(
-        problem.model_dump(exclude_none=True), problem.status, headers, media_type="application/problem+json"
-    )
+def install(app: FastAPI, backend: PageBackend) -> None:
+    """Make every error of the app answer as a problem document, or as a page where a page was asked for."""
 
+    def respond(request: Request, error: Exception) -> Response:
+        problem, headers = problem_of(error)
+        if _wants_page(request):
+            page = error_page(request, backend, ErrorView(problem.title, problem.detail), problem.status)
+            page.headers.update(headers)
+            return page
+        return JSONResponse(
+            problem.model_dump(exclude_none=True), problem.status, headers, media_type="application/problem+json"
+        )
 
-def install(app: FastAPI) -> None:
-    """Make every error of the app answer in this one shape."""
     for kind in (errors.SnapseekError, RequestValidationError, HTTPException, Exception):
         app.add_exception_handler(kind, respond)
+
+
+def _wants_page(request: Request) -> bool:
+    api = request.url.path.startswith(("/v1/", "/healthz", "/readyz", "/metrics", "/openapi.json"))
+    return not api and "text/html" in request.headers.get("accept", "")
 
 
 def _problem(status: HTTPStatus, detail: str) -> Problem:

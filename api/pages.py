@@ -1,0 +1,38 @@
+"""What the pages ask for, answered from the open library."""
+
+from __future__ import annotations
+
+from api.deps import Context
+from api.uploads import RecentPictures
+from search.engine import Picture
+from search.types import Filter, ImageId, ImageRecord, Query, SearchResults, SimilarBy
+from ui.routes import Library
+
+
+class LibraryPages:
+    """Satisfies `ui.routes.PageBackend`."""
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        self._services = context.services
+        self._recent = RecentPictures()
+
+    def library(self) -> Library:
+        return Library(len(self._services.tags), self._services.profile)
+
+    def search(self, query: Query) -> SearchResults:
+        self._services.refresh()
+        return self._services.engine.search(query)
+
+    def record(self, id: ImageId) -> ImageRecord:
+        return self._services.catalog.record(id)
+
+    def similar(self, id: ImageId, *, by: SimilarBy, filter: Filter, k: int) -> SearchResults:
+        self._services.refresh()
+        return self._services.engine.similar(id, by=by, filter=filter, k=k)
+
+    def remember(self, data: bytes) -> str:
+        return self._recent.keep(self._context.lookup.picture(data))
+
+    def remembered(self, token: str) -> Picture | None:
+        return self._recent.get(token)

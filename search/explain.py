@@ -13,7 +13,31 @@ from search.types import DEFAULT_CONFIDENCE, Filter, ImageRecord, Op, Query, Tag
 LABEL_KINDS = (TagKind.OBJECT, TagKind.SCENE, TagKind.ATTRIBUTE, TagKind.COLOR, TagKind.COMPOUND, TagKind.USER)
 MOST_REASONS = 5
 _WORD = re.compile(r"\w+")
-_COMMON = frozenset(["a", "an", "and", "are", "at", "by", "for", "from", "has", "in", "is", "it", "its", "of", "on", "or", "the", "to", "two", "three", "with"])
+_COMMON = frozenset(
+    [
+        "a",
+        "an",
+        "and",
+        "are",
+        "at",
+        "by",
+        "for",
+        "from",
+        "has",
+        "in",
+        "is",
+        "it",
+        "its",
+        "of",
+        "on",
+        "or",
+        "the",
+        "to",
+        "two",
+        "three",
+        "with",
+    ]
+)
 
 
 def words(text: str) -> set[str]:

@@ -36,8 +36,9 @@ FACETS: Mapping[str, FacetSpec] = {
     name: FacetSpec(name, title, field=name)
     for name, title in (
         ("object", "Objects"),
+        ("class", "Looks like"),
         ("scene", "Scenes"),
-        ("attribute", "Time and weather"),
+        ("attribute", "Attributes"),
         ("style", "Style"),
         ("color", "Colours"),
         ("people", "People"),

@@ -172,7 +172,7 @@ class _Reader:
 
     def _field(self, name: str, place: int) -> Field:
         """Return the field of a name, and read the colon after it."""
-        if not self._skip(":"):
+        if not name or not self._skip(":"):
             raise self._expected("a term such as object:dog", place)
         if name not in FIELDS:
             raise InvalidQuery(f"there is no field {name!r}; {nearest_fields(name)}", position=place)
@@ -202,10 +202,11 @@ class _Reader:
         """Return the values between bars, the first spelling of each."""
         values: dict[str, str] = {}
         while True:
+            start = self.at
             value = self._value(after, bare, canonical)
             values.setdefault(fold(value), value)
             if len(values) > MAX_VALUES:
-                raise InvalidQuery(f"a term may have {MAX_VALUES} values", position=self.at)
+                raise InvalidQuery(f"a term may have {MAX_VALUES} values", position=start)
             if not self._skip("|"):
                 return tuple(values.values())
             after = "|"

@@ -156,7 +156,8 @@ class TagStore(Protocol):
     def facets(self, names: Collection[str], filter: Filter, *, within: BitMap | None, size: int) -> list[Facet]:
         """Return each named facet's top ``size`` values over the images that match ``filter`` and lie ``within``.
 
-        Disjunctive: terms on a facet's own field are left out of its own counts, all others apply.
+        Disjunctive: a facet's own selection (terms on its field that are neither negated nor counted) is left out of
+        its own counts, all others apply.
         Selected values are always listed. By count, then value. Raises InvalidQuery for a name that is no facet.
         """
         ...

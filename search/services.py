@@ -25,6 +25,7 @@ class Services:
 
     config: Config
     catalog: Catalog
+    profile: str
     encoder: Encoder
     projections: Projections
     engine: SearchEngine
@@ -68,7 +69,7 @@ def open_services(config: Config) -> Iterator[Services]:
             exact_limit=config.exact_limit,
         )
         try:
-            yield Services(config, catalog, encoder, projections, engine)
+            yield Services(config, catalog, catalog.profile, encoder, projections, engine)
         finally:
             projections.close()
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime
+from typing import Any
 
 from helpers import INDEXED_AT, image_id
 from hypothesis import strategies as st
 
 from search.facets import PEOPLE_BUCKETS
-from search.fields import FEATURES, ORIENTATIONS, TAG_FIELDS
+from search.fields import FEATURES, ORIENTATIONS, TAG_FIELDS, date_span
 from search.types import Filter, ImageRecord, Location, Op, Tag, TagKind, Term
 from search.words import fold, words
 
@@ -40,15 +42,12 @@ def alternatives(values: st.SearchStrategy[str]) -> st.SearchStrategy[tuple[str,
 
 
 def compared(field: str, single: st.SearchStrategy[str], listed: st.SearchStrategy[str]) -> st.SearchStrategy[Term]:
-    """Return terms on a field with comparisons and ranges; ``single`` sorts as its values do."""
+    """Return terms on a field with comparisons, ranges of ``single`` and alternatives of ``listed``."""
+    order: Callable[[str], Any] = date_span if field == "taken" else int
     operators = st.sampled_from((Op.GE, Op.GT, Op.LE, Op.LT))
     one = st.builds(Term, st.just(field), operators, st.tuples(single))
-    ends = st.tuples(single, single).map(lambda pair: tuple(sorted(pair, key=_order)))
+    ends = st.tuples(single, single).map(lambda pair: tuple(sorted(pair, key=order)))
     return one | _equal(field, listed) | st.builds(Term, st.just(field), st.just(Op.RANGE), ends)
-
-
-def _order(value: str) -> tuple[int, str]:
-    return (0, value) if "-" in value or len(value) == 4 else (int(value), "")
 
 
 def _equal(field: str, values: st.SearchStrategy[str]) -> st.SearchStrategy[Term]:
@@ -67,7 +66,7 @@ def _labelled(labels: st.SearchStrategy[str]) -> st.SearchStrategy[Term]:
         labels,
         least,
     )
-    return plain | counted
+    return plain | counted | counted
 
 
 def terms(labels: st.SearchStrategy[str], phrases: st.SearchStrategy[str]) -> st.SearchStrategy[Term]:

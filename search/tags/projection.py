@@ -22,6 +22,7 @@ from search.tags.rows import POSTING
 from search.types import Ordinals
 
 MISSING = np.iinfo(np.int64).min
+"""Below every span: those start at -sys.maxsize."""
 GONE = -1.0
 NUMBERS = ("width", "height", "taken")
 
@@ -99,8 +100,6 @@ class Projection:
             self._bitmaps[value].discard(ordinal)
         self._confidence[own], self._best[own], self._shown[own] = GONE, False, False
         self._length[ordinal] = 0
-        for numbers in self._numbers.values():
-            numbers[ordinal] = MISSING
         self.alive.discard(ordinal)
         self._gone += length
 
@@ -146,7 +145,7 @@ class Projection:
         """Return the images that have any of the values, at their default confidence or at ``least``."""
         if least is None:
             return BitMap.union(BitMap(), *(self._bitmaps[value.id] for value in values))
-        asked = (self._confidence.filled() >= least) & self._best.filled() & self._among(values)
+        asked = (self._confidence.filled() >= least) & self._among(values)
         return bitmap_of(self._owner.filled()[asked])
 
     def instances(self, value: Value, least: float) -> tuple[Ordinals, NDArray[np.int64]]:
@@ -156,12 +155,15 @@ class Projection:
         return ordinals, counts.astype(np.int64)
 
     def between(self, name: str, spans: Sequence[tuple[int, int]]) -> BitMap:
-        """Return the images whose width, height or date lies in one of the spans, both ends included."""
+        """Return the images whose width, height or date lies in one of the spans, both ends included.
+
+        Deleted images may be among them.
+        """
         numbers = self._numbers[name].filled()
         inside = np.zeros(len(numbers), dtype=np.bool_)
         for first, last in spans:
             inside |= (numbers >= first) & (numbers <= last)
-        return bitmap_of(np.flatnonzero(inside & (numbers != MISSING)))
+        return bitmap_of(np.flatnonzero(inside))
 
     def count(self, fields: Collection[str], images: BitMap, least: float | None = None) -> dict[str, dict[str, int]]:
         """Return for each field, by label, how many of the images have each value that any of them has.

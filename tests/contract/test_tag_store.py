@@ -105,6 +105,8 @@ def test_instances_of_any_label_are_counted(store: SqliteTagStore) -> None:
     assert store.match(parse("count(object:dog):0..1")) == BitMap([0, 1])
     assert store.match(parse("count(object:cat):0")) == BitMap([0, 1, 2, 3])
     assert store.match(parse("-count(object:dog@0.95):0")) == BitMap()
+    assert store.match(parse("confidence:>0.9 count(object:dog):0")) == BitMap([0, 1, 2, 3])
+    assert store.match(parse("confidence:>0.9 count(object:dog@0.9):>2")) == BitMap([3])
 
 
 def test_dates_hold_to_the_end_of_the_day_and_images_without_one_match_only_the_negation(
@@ -390,11 +392,11 @@ def test_large_libraries_count_the_same_by_bitmaps_and_by_arrays(store: SqliteTa
     labels = ["dog", "cat", "person", "bus"]
     library = [
         an_image(ordinal=n, objects=[(labels[n % 4], (n % 10) / 10), (labels[n % 3], 0.8)], colors=["red"][: n % 2])
-        for n in range(400)
+        for n in range(120)
     ]
-    store.upsert(library[:200])
-    store.upsert(library[200:])
-    store.upsert([replace(record, caption="again") for record in library[100:300]])
-    for expression in ("", "object:dog", "confidence:>=0.6", "color:red people:1", "width:1"):
-        for within in (BitMap(range(400)), BitMap(range(0, 400, 9)), BitMap([5])):
+    store.upsert(library[:60])
+    store.upsert(library[60:])
+    store.upsert([replace(record, caption="again") for record in library[30:90]])
+    for expression in ("", "object:dog", "confidence:>=0.6 color:red"):
+        for within in (BitMap(range(120)), BitMap(range(0, 120, 9)), BitMap([5])):
             check(store, parse(expression), library, within)

@@ -1,0 +1,141 @@
+"""The pages. Each works without JavaScript; HTMX asks for the same addresses and gets their inner part."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Protocol
+
+from fastapi import APIRouter, File, Request, UploadFile
+from fastapi.responses import HTMLResponse, RedirectResponse, Response
+from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
+
+from search.engine import Picture
+from search.errors import InvalidQuery, NotFound
+from search.types import Filter, ImageId, ImageRecord, Query, SearchResults, SimilarBy
+from ui import views
+from ui.state import SearchState
+
+STATIC = Path(__file__).with_name("static")
+PAGE_SIZE = 48
+SIMILAR_SHOWN = 8
+
+templates = Environment(
+    loader=PackageLoader("ui"),
+    autoescape=select_autoescape(default=True, default_for_string=True),
+    undefined=StrictUndefined,
+    trim_blocks=True,
+    lstrip_blocks=True,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Library:
+    """What every page tells of the library."""
+
+    images: int
+    profile: str
+
+
+class PageBackend(Protocol):
+    """What the pages ask of the application."""
+
+    def library(self) -> Library: ...
+    def search(self, query: Query) -> SearchResults: ...
+    def record(self, id: ImageId) -> ImageRecord: ...
+    def similar(self, id: ImageId, *, by: SimilarBy, filter: Filter, k: int) -> SearchResults: ...
+    def remember(self, data: bytes) -> str:
+        """Return a token for an uploaded picture, good for some minutes."""
+        ...
+
+    def remembered(self, token: str) -> Picture | None: ...
+
+
+def make_router(backend: PageBackend) -> APIRouter:
+    """Return the routes of the pages over a backend."""
+    router = APIRouter(default_response_class=HTMLResponse)
+
+    @router.get("/")
+    def search(request: Request) -> Response:
+        params = dict(request.query_params)
+        try:
+            state = SearchState.of(params)
+            query, reference = _query(backend, state)
+            view = views.search_view(state, backend.search(query), reference)
+            return _page(request, backend, "search.html", view=view, pushed=state.url())
+        except (InvalidQuery, NotFound) as error:
+            position = getattr(error, "position", None)
+            text = params.get("filter") or params.get("q", "")
+            shown = views.ErrorView("This search cannot be read", str(error), views.marked(text, position))
+            view = views.failed_view(params.get("q", ""), shown)
+            return _page(request, backend, "search.html", view=view, status=422)
+
+    @router.get("/images/{id}")
+    def image(request: Request, id: str) -> Response:
+        record = backend.record(ImageId(id))
+        alike = backend.similar(record.id, by=SimilarBy.IMAGE, filter=Filter(), k=SIMILAR_SHOWN)
+        return _page(request, backend, "image.html", view=views.image_view(record, alike.hits))
+
+    @router.post("/similar")
+    def by_picture(file: Annotated[UploadFile, File()]) -> Response:
+        token = backend.remember(file.file.read())
+        return RedirectResponse(SearchState(like=token).url(), status_code=303)
+
+    return router
+
+
+def error_page(request: Request, backend: PageBackend, error: views.ErrorView, status: int) -> Response:
+    """Return an error as a page: the same title and detail as the problem document."""
+    return _page(request, backend, "error.html", view=error, status=status)
+
+
+def _page(
+    request: Request, backend: PageBackend, template: str, *, view: object, status: int = 200, pushed: str = ""
+) -> Response:
+    fragment = "HX-Request" in request.headers and "HX-History-Restore-Request" not in request.headers
+    if fragment and template == "search.html":
+        template = "_results.html"
+    headers = {"Vary": "HX-Request", "Cache-Control": "no-store"}
+    if fragment and pushed:
+        headers["HX-Push-Url"] = pushed
+    content = templates.get_template(template).render(
+        view=view, library=backend.library(), box=getattr(view, "box", ""), fragment=fragment
+    )
+    return HTMLResponse(content, status, headers)
+
+
+def _query(backend: PageBackend, state: SearchState) -> tuple[Query, views.Reference | None]:
+    """Return what to ask the engine for a state, and the picture that is searched by, if any."""
+    vector: tuple[float, ...] | None = None
+    images: tuple[ImageId, ...] = ()
+    reference = None
+    remove_url = SearchState(text=state.text, filter=state.filter, sort=state.sort).url()
+    if state.like:
+        picture = backend.remembered(state.like)
+        if picture is not None:
+            vector = tuple(picture.vector.tolist())
+            reference = views.Reference("your picture, which is not kept", "", "", remove_url)
+        elif _is_id(state.like):
+            record = backend.record(ImageId(state.like))
+            images = (record.id,)
+            thumbnail = f"/v1/images/{record.id}/thumbnail?size=256"
+            reference = views.Reference(views.described(record), thumbnail, f"/images/{record.id}", remove_url)
+        else:
+            raise NotFound("your picture is no longer remembered: choose it once more")
+    query = Query(
+        texts=(state.text,) if state.text else (),
+        not_texts=(state.not_text,) if state.not_text else (),
+        images=images,
+        vector=vector,
+        filter=state.filter,
+        k=PAGE_SIZE,
+        cursor=state.cursor,
+        facets=views.PAGE_FACETS,
+        sort=state.sort,
+        cutoff="none" if state.anyway else "auto",
+    )
+    return query, reference
+
+
+def _is_id(text: str) -> bool:
+    return len(text) == 32 and all(c in "0123456789abcdef" for c in text)

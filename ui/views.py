@@ -1,0 +1,315 @@
+"""View models: all that a template may see, already worded and formatted."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+
+from search import filters
+from search.facets import FACETS, FacetSpec
+from search.types import DEFAULT_CONFIDENCE, Facet, Filter, Hit, ImageId, ImageRecord, SearchResults, Sort, Tag, TagKind
+from ui.state import SearchState
+
+PAGE_FACETS = ("object", "people", "scene", "attribute", "color", "compound", "class", "orientation", "year")
+SHORT_LIST = 6
+"""Values of a facet that show before the rest is unfolded."""
+
+SORT_TITLES = {Sort.RELEVANCE: "Best match", Sort.NEWEST: "Newest first", Sort.OLDEST: "Oldest first"}
+KIND_TITLES = {
+    TagKind.OBJECT: "Objects",
+    TagKind.CLASS: "Looks like",
+    TagKind.SCENE: "Scenes",
+    TagKind.ATTRIBUTE: "Attributes",
+    TagKind.STYLE: "Style",
+    TagKind.COLOR: "Colours",
+    TagKind.COMPOUND: "Combinations",
+    TagKind.MODERATION: "Moderation",
+    TagKind.TEXT: "Text",
+    TagKind.USER: "Added by people",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    title: str
+    url: str
+    current: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Chip:
+    """An active condition, with the address of the page without it."""
+
+    title: str
+    remove_url: str
+
+
+@dataclass(frozen=True, slots=True)
+class FacetValueView:
+    value: str
+    count: str
+    selected: bool
+    toggle_url: str
+    swatch: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class FacetView:
+    name: str
+    title: str
+    values: tuple[FacetValueView, ...]
+    more: tuple[FacetValueView, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class HitView:
+    id: ImageId
+    url: str
+    thumbnail: str
+    large: str
+    width: int
+    height: int
+    alt: str
+    caption: str
+    why: str
+    strength: str
+    """Relevance in words, so that it is not told by a number alone."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """The picture that is searched by."""
+
+    title: str
+    thumbnail: str
+    url: str
+    remove_url: str
+
+
+@dataclass(frozen=True, slots=True)
+class ErrorView:
+    title: str
+    detail: str
+    marked: str = ""
+    """The expression with a mark under the place that does not parse."""
+
+
+@dataclass(frozen=True, slots=True)
+class SearchView:
+    title: str
+    box: str
+    hidden: tuple[tuple[str, str], ...]
+    summary: str
+    hits: tuple[HitView, ...] = ()
+    facets: tuple[FacetView, ...] = ()
+    chips: tuple[Chip, ...] = ()
+    clear_url: str = "/"
+    sorts: tuple[Link, ...] = ()
+    next_url: str = ""
+    anyway_url: str = ""
+    reference: Reference | None = None
+    error: ErrorView | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TagView:
+    label: str
+    confidence: str
+    source: str
+    search_url: str
+    box: tuple[float, float, float, float] | None
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
+class TagGroup:
+    title: str
+    tags: tuple[TagView, ...]
+    more: tuple[TagView, ...]
+    """Those that the models are less sure of than a filter asks for by default."""
+
+
+@dataclass(frozen=True, slots=True)
+class ImageView:
+    title: str
+    id: ImageId
+    picture: str
+    file: str
+    width: int
+    height: int
+    alt: str
+    caption: str
+    caption_source: str
+    alt_text: str
+    groups: tuple[TagGroup, ...]
+    boxes: tuple[TagView, ...]
+    facts: tuple[tuple[str, str], ...]
+    files: tuple[str, ...]
+    similar: tuple[HitView, ...]
+    similar_url: str
+
+
+def search_view(state: SearchState, results: SearchResults, reference: Reference | None) -> SearchView:
+    anyway = replace(state, anyway=True, cursor=None).url()
+    return SearchView(
+        title=state.text or str(state.filter) or "All pictures",
+        box=state.text,
+        hidden=hidden_fields(state),
+        summary=_summary(results, state),
+        hits=tuple(map(hit_view, results.hits)),
+        facets=tuple(_facet_view(facet, state) for facet in results.facets if facet.values),
+        chips=tuple(_chips(state)),
+        clear_url=SearchState(text=state.text, like=state.like).url(),
+        sorts=tuple(
+            Link(title, replace(state, sort=sort, cursor=None).url(), sort is state.sort)
+            for sort, title in SORT_TITLES.items()
+        ),
+        next_url=replace(state, cursor=results.next).url() if results.next else "",
+        anyway_url=anyway if not results.total and results.cutoff is not None else "",
+        reference=reference,
+    )
+
+
+def failed_view(box: str, error: ErrorView) -> SearchView:
+    """Return the page for a query that means nothing: what was typed stays in the box."""
+    return SearchView(title=error.title, box=box, hidden=(), summary="", error=error)
+
+
+def hidden_fields(state: SearchState) -> tuple[tuple[str, str], ...]:
+    """Return what the form carries along besides the box."""
+    fields = {
+        "filter": str(state.filter),
+        "sort": "" if state.sort is Sort.RELEVANCE else state.sort.value,
+        "like": state.like,
+    }
+    return tuple((name, value) for name, value in fields.items() if value)
+
+
+def marked(text: str, position: int | None) -> str:
+    """Return the text with a caret under a position."""
+    return "" if position is None else f"{text}\n{' ' * position}^"
+
+
+def _summary(results: SearchResults, state: SearchState) -> str:
+    if not results.total:
+        return "No good match" if results.cutoff is not None else "No pictures"
+    about = "" if results.total_is_exact else "about "
+    pictures = "picture" if results.total == 1 else "pictures"
+    what = " match" if state.asks_something and not state.like else ""
+    return f"{about}{results.total:,} {pictures}{what}{'es' if what and results.total == 1 else ''}"
+
+
+def _facet_view(facet: Facet, state: SearchState) -> FacetView:
+    spec = FACETS[facet.name]
+    values = [_value_view(spec, value.value, value.count, value.selected, state) for value in facet.values]
+    # What is turned on stays in sight, whatever its count.
+    values.sort(key=lambda value: not value.selected)
+    return FacetView(facet.name, spec.title, tuple(values[:SHORT_LIST]), tuple(values[SHORT_LIST:]))
+
+
+def _value_view(spec: FacetSpec, value: str, count: int, selected: bool, state: SearchState) -> FacetValueView:
+    url = state.with_filter(filters.toggled(state.filter, spec.field, value)).url()
+    return FacetValueView(value, f"{count:,}", selected, url, f"swatch-{value}" if spec.name == "color" else "")
+
+
+def _chips(state: SearchState) -> Iterable[Chip]:
+    for term in state.filter.terms:
+        yield Chip(str(term), state.with_filter(filters.without_term(state.filter, term)).url())
+    if state.not_text:
+        yield Chip(f"not {state.not_text}", replace(state, not_text="", cursor=None).url())
+    if state.anyway:
+        yield Chip("nearest, however far", replace(state, anyway=False, cursor=None).url())
+
+
+def hit_view(hit: Hit) -> HitView:
+    image = hit.image
+    return HitView(
+        id=image.id,
+        url=f"/images/{image.id}",
+        thumbnail=f"/v1/images/{image.id}/thumbnail?size=512",
+        large=f"/v1/images/{image.id}/thumbnail?size=1024",
+        width=image.width,
+        height=image.height,
+        alt=described(image),
+        caption=image.caption or "",
+        why=" · ".join(hit.why),
+        strength=_strength(hit.relevance),
+    )
+
+
+def _strength(relevance: float | None) -> str:
+    if relevance is None:
+        return ""
+    bands = ((0.85, "strong match"), (0.5, "good match"), (0.2, "weak match"))
+    return next((words for least, words in bands if relevance >= least), "far off")
+
+
+def described(image: ImageRecord) -> str:
+    """Return what stands for a picture where it cannot be seen."""
+    return image.alt_text or image.caption or f"Picture {image.files[0] if image.files else image.id}"
+
+
+def image_view(image: ImageRecord, similar: Sequence[Hit]) -> ImageView:
+    tags = [_tag_view(tag, number) for number, tag in enumerate(image.tags)]
+    counted = {view.number for view, tag in zip(tags, image.tags, strict=True) if _counts(tag)}
+    return ImageView(
+        title=image.caption or (image.files[0] if image.files else image.id),
+        id=image.id,
+        picture=f"/v1/images/{image.id}/thumbnail?size=1024",
+        file=f"/v1/images/{image.id}/file",
+        width=image.width,
+        height=image.height,
+        alt=described(image),
+        caption=image.caption or "",
+        caption_source=image.caption_source or "",
+        alt_text=image.alt_text or "",
+        groups=tuple(_groups(image.tags, tags, counted)),
+        boxes=tuple(view for view in tags if view.box and view.number in counted),
+        facts=tuple(_facts(image)),
+        files=image.files,
+        similar=tuple(map(hit_view, similar)),
+        similar_url=SearchState(like=image.id).url(),
+    )
+
+
+def _counts(tag: Tag) -> bool:
+    return tag.confidence >= DEFAULT_CONFIDENCE[tag.kind]
+
+
+def _tag_view(tag: Tag, number: int) -> TagView:
+    expression = filters.with_value(Filter(), tag.kind.value, tag.label) if tag.kind is not TagKind.TEXT else Filter()
+    box = tag.box
+    return TagView(
+        label=tag.label,
+        confidence=f"{tag.confidence:.0%}",
+        source=tag.source,
+        search_url=SearchState(filter=expression).url(),
+        box=None if box is None else (box.x, box.y, box.width, box.height),
+        number=number,
+    )
+
+
+def _groups(tags: Sequence[Tag], views: Sequence[TagView], counted: set[int]) -> Iterable[TagGroup]:
+    for kind, title in KIND_TITLES.items():
+        of_kind = [view for view, tag in zip(views, tags, strict=True) if tag.kind is kind]
+        if of_kind:
+            sure = tuple(view for view in of_kind if view.number in counted)
+            yield TagGroup(title, sure, tuple(view for view in of_kind if view.number not in counted))
+
+
+def _facts(image: ImageRecord) -> Iterable[tuple[str, str]]:
+    yield "Size", f"{image.width} × {image.height}, {_bytes(image.bytes)}"
+    if image.taken_at:
+        yield "Taken", f"{image.taken_at:%d %B %Y, %H:%M}"
+    if image.camera:
+        yield "Camera", image.camera
+    if image.location:
+        yield "Place", f"{image.location.latitude:.5f}, {image.location.longitude:.5f}"
+    yield "Indexed", f"{image.indexed_at:%d %B %Y}"
+
+
+def _bytes(count: int) -> str:
+    for unit, size in (("MB", 10**6), ("kB", 10**3)):
+        if count >= size:
+            return f"{count / size:.1f} {unit}"
+    return f"{count} bytes"
