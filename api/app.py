@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.metadata
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Any
 
 from fastapi import FastAPI
 from starlette.middleware.trustedhost import TrustedHostMiddleware
@@ -44,7 +45,7 @@ def create_app(services: Services) -> FastAPI:
     pool = DecodePool(config, workers=1)
     context = Context(
         services=services,
-        lookup=PictureLookup(pool, services.profile),
+        lookup=PictureLookup(pool, services.profile, max_bytes=config.max_upload_bytes),
         media=Media(config.data, services.catalog, pool),
         keys=auth.parse_keys(config.api_keys),
     )
@@ -54,19 +55,11 @@ def create_app(services: Services) -> FastAPI:
         yield
         pool.close()
 
-    app = FastAPI(
-        title="Snapseek",
-        version=importlib.metadata.version("snapseek"),
-        description="Semantic image search over one library.",
-        lifespan=lifespan,
-    )
+    app = with_routes(lifespan=lifespan)
     app.state.context = context
     app.state.metrics = Metrics(lambda: len(services.tags))
     backend = LibraryPages(context)
     errors.install(app, backend)
-    app.include_router(health.router)
-    for module in (search, images, similar, facets):
-        app.include_router(module.router, dependencies=[needs(auth.Scope.SEARCH)])
     pages = make_router(backend)
     app.include_router(pages, dependencies=[needs(auth.Scope.SEARCH)], include_in_schema=False)
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
@@ -76,8 +69,24 @@ def create_app(services: Services) -> FastAPI:
     return app
 
 
+def with_routes(**options: Any) -> FastAPI:
+    """Return an application with the routes of the HTTP API, which is all that its description needs."""
+    app = FastAPI(
+        title="Snapseek",
+        version=importlib.metadata.version("snapseek"),
+        description="Semantic image search over one library.",
+        docs_url=None,  # ours is a page without scripts of others: ui/api_docs.py
+        redoc_url=None,
+        **options,
+    )
+    app.include_router(health.router)
+    for module in (search, images, similar, facets):
+        app.include_router(module.router, dependencies=[needs(auth.Scope.SEARCH)])
+    return app
+
+
 def allowed_hosts(config: Config) -> list[str]:
-    """Return the Host headers to answer: without this check any web page could read a loopback server by DNS rebinding."""
+    """Return the Host headers to answer: without this check any page could read a loopback server by DNS rebinding."""
     named = [name.strip() for name in config.allowed_hosts.split(",") if name.strip()]
     if auth.is_loopback(config.host):
         return [*LOOPBACK_HOSTS, *named]

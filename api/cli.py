@@ -8,11 +8,11 @@ import logging
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import click
 
-from search.config import Config, load_config
+from search.config import load_config
 from search.errors import ConfigError, SnapseekError
 
 # ruff: noqa: PLC0415 (imports inside the commands are the point of this module)
@@ -136,18 +136,15 @@ def similar(data: Path | None, as_json: bool, picture: str, by: str, filter_: st
         if id := services.catalog.resolve(picture):
             results = services.engine.similar(id, **options)
         else:
-            content = read(Path(picture), services.config)
-            with DecodePool(services.config, workers=1) as pool:
-                lookup = PictureLookup(pool, services.profile)
-                results = services.engine.similar_to(lookup.picture(content), **options)
+            with opened(Path(picture)) as file, DecodePool(services.config, workers=1) as pool:
+                lookup = PictureLookup(pool, services.profile, max_bytes=services.config.max_file_bytes)
+                results = services.engine.similar_to(lookup.picture(file), **options)
         show_results(results, as_json)
 
 
-def read(path: Path, config: Config) -> bytes:
-    """Return a file's bytes, one more than allowed at most, so that the decoder can tell."""
+def opened(path: Path) -> BinaryIO:
     try:
-        with path.open("rb") as file:
-            return file.read(config.max_file_bytes + 1)
+        return path.open("rb")
     except OSError as error:
         raise ConfigError(f"{path} is neither an image of the library nor a file that can be read: {error}") from error
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import BinaryIO
+
 from api.deps import Context
 from api.uploads import RecentPictures
 from search.engine import Picture
@@ -31,8 +33,8 @@ class LibraryPages:
         self._services.refresh()
         return self._services.engine.similar(id, by=by, filter=filter, k=k)
 
-    def remember(self, data: bytes) -> str:
-        return self._recent.keep(self._context.lookup.picture(data))
+    def remember(self, upload: BinaryIO) -> str:
+        return self._recent.keep(self._context.lookup.picture(upload))
 
     def remembered(self, token: str) -> Picture | None:
         return self._recent.get(token)

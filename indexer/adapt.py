@@ -80,7 +80,16 @@ def adapt(folder: Path, output: Path, *, only: Collection[str] | None = None, no
         "note": note,
     }
     save(output, replace(adapter, relevance_middle=middle, relevance_width=width, card=card))
-    return AdaptReport(str(output), len(inputs), len(ranks), examples.skipped, *recalls, bytes=output.stat().st_size)
+    return AdaptReport(
+        output=str(output),
+        images=len(inputs),
+        captions=len(ranks),
+        skipped=examples.skipped,
+        recall_at_1=recalls[0],
+        recall_at_5=recalls[1],
+        recall_at_10=recalls[2],
+        bytes=output.stat().st_size,
+    )
 
 
 def _examples(folder: Path, vision: LiteVision, only: Collection[str] | None) -> _Examples:

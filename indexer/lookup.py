@@ -3,23 +3,29 @@
 from __future__ import annotations
 
 import threading
+from typing import BinaryIO
 
 from indexer.pool import DecodePool
 from indexer.profiles import Profile, open_profile
 from search.engine import Picture
+from search.errors import ImageTooLarge
 
 
 class PictureLookup:
     """Decodes in a process of its own, and loads the models at the first picture: many servers never see one."""
 
-    def __init__(self, pool: DecodePool, profile_name: str) -> None:
+    def __init__(self, pool: DecodePool, profile_name: str, *, max_bytes: int) -> None:
         self._pool = pool
         self._profile_name = profile_name
+        self._max_bytes = max_bytes
         self._profile: Profile | None = None
         self._lock = threading.Lock()
 
-    def picture(self, data: bytes) -> Picture:
-        """Return what to search by for the bytes of a picture. Raises UnsupportedImage or ImageTooLarge."""
+    def picture(self, file: BinaryIO) -> Picture:
+        """Return what to search by for a picture in an open file. Raises UnsupportedImage or ImageTooLarge."""
+        data = file.read(self._max_bytes + 1)
+        if len(data) > self._max_bytes:
+            raise ImageTooLarge(f"a picture to search by may have {self._max_bytes:,} bytes")
         with self._lock:
             if self._profile is None:
                 self._profile = open_profile(self._profile_name)

@@ -10,11 +10,12 @@ import logging
 import os
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import Future
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path, PurePosixPath
 from typing import Protocol
+
+from pebble import ProcessFuture
 
 from indexer.changes import Changes, compare
 from indexer.decode import Decoded
@@ -117,7 +118,7 @@ def _index_place(
     report.moved += len(changes.moved)
     catalog.move(place.root, [(old, _row(found)) for old, found in changes.moved])
     progress.found(len(changes.to_read))
-    writer = _Writer(catalog, profile, place, Media(config.data, catalog, pool), report, progress)
+    writer = _Writer(catalog, profile, place, Media(config.data, catalog, pool), report)
     for batch in _decoded(pool, place.root, changes.to_read, profile.decode_side, config.batch_size):
         writer.write(batch)
         progress.done(len(batch))
@@ -168,7 +169,7 @@ class _Read:
 
 def _decoded(pool: DecodePool, root: Root, files: list[Found], side: int, size: int) -> Iterator[list[_Read]]:
     """Yield batches of files in order, decoding ahead in the pool."""
-    waiting: deque[tuple[Found, Future[Decoded]]] = deque()
+    waiting: deque[tuple[Found, ProcessFuture[Decoded]]] = deque()
     coming = iter(files)
 
     def submit(count: int) -> None:
@@ -177,7 +178,7 @@ def _decoded(pool: DecodePool, root: Root, files: list[Found], side: int, size: 
 
     submit(READ_AHEAD * size)
     while waiting:
-        batch = []
+        batch: list[_Read] = []
         while waiting and len(batch) < size:
             found, future = waiting.popleft()
             batch.append(_Read(found, _outcome(pool, future)))
@@ -185,7 +186,7 @@ def _decoded(pool: DecodePool, root: Root, files: list[Found], side: int, size: 
         yield batch
 
 
-def _outcome(pool: DecodePool, future: Future[Decoded]) -> Decoded | str:
+def _outcome(pool: DecodePool, future: ProcessFuture[Decoded]) -> Decoded | str:
     try:
         return pool.result(future)
     except SnapseekError as error:
@@ -198,14 +199,13 @@ class _Writer:
     """Turns a batch of decoded files into one transaction, and its thumbnails."""
 
     def __init__(
-        self, catalog: Catalog, profile: Profile, place: Place, media: Media, report: IndexReport, progress: Progress
+        self, catalog: Catalog, profile: Profile, place: Place, media: Media, report: IndexReport
     ) -> None:
         self._catalog = catalog
         self._profile = profile
         self._place = place
         self._media = media
         self._report = report
-        self._progress = progress
 
     def write(self, read: Sequence[_Read]) -> None:
         """Annotate what is new among the files, and write all of them."""

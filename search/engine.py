@@ -11,9 +11,10 @@ from numpy.typing import NDArray
 from pyroaring import BitMap
 
 from search import cursor, explain, fusion, limits, planner, similar
+from search.bitmaps import bitmap_of, ordinals_of
 from search.errors import InvalidQuery, NotFound
 from search.facets import selectable_fields
-from search.filters import without_field
+from search.filters import without_selection
 from search.planner import Route
 from search.protocols import Encoder, Records, TagStore, VectorIndex
 from search.types import (
@@ -96,10 +97,10 @@ class SearchEngine:
         ranking = self._rank(query, target, allowed, route)
         cutoff = self._least_relevance(query, target is not None)
         ranking = self._cut(query, ranking, cutoff)
-        matched = BitMap(ranking.ordinals)
+        matched = bitmap_of(ranking.ordinals)
         if scope != query.filter:
             hits = self._tags.match(query.filter)
-            ranking = ranking.take(np.isin(ranking.ordinals, np.asarray(hits)))
+            ranking = ranking.take(np.isin(ranking.ordinals, ordinals_of(hits)))
         ranking = self._sorted(query, ranking)
         return SearchResults(
             hits=self._hits(query, ranking.take(np.arange(offset, min(offset + query.k, len(ranking.ordinals))))),
@@ -146,7 +147,7 @@ class SearchEngine:
             return query.filter
         scope = query.filter
         for field in selectable_fields(query.facets):
-            scope = without_field(scope, field)
+            scope = without_selection(scope, field)
         return scope
 
     def _rank(self, query: Query, target: Vector | None, allowed: BitMap, route: Route) -> Ranking:
@@ -155,7 +156,7 @@ class SearchEngine:
         if target is None:
             return self._without_vectors(query, allowed, keywords)
         if route is Route.SCAN:
-            ordinals = np.asarray(allowed, dtype=np.uint32)
+            ordinals = ordinals_of(allowed)
         else:
             found = self._vectors.search(target[None], planner.ANN_CANDIDATES, allowed=allowed)[0][0]
             ordinals = np.union1d(found, keywords[0]).astype(np.uint32)
@@ -180,7 +181,7 @@ class SearchEngine:
             ordinals, keyword = keywords
             score = fusion.keyword_strength(keyword)
         else:
-            ordinals = np.asarray(allowed, dtype=np.uint32)
+            ordinals = ordinals_of(allowed)
             keyword, score = np.full(len(ordinals), np.nan, np.float32), np.ones(len(ordinals), np.float32)
         nothing = np.full(len(ordinals), np.nan, np.float32)
         for unwanted in self._unwanted(query):
@@ -213,7 +214,7 @@ class SearchEngine:
         kept = ranking.relevance >= cutoff
         labelled = explain.labelled_as(self._tags, query.texts) if query.mode is Mode.BLEND else BitMap()
         if labelled:
-            kept |= np.isin(ranking.ordinals, np.asarray(labelled))
+            kept |= np.isin(ranking.ordinals, ordinals_of(labelled))
         return ranking.take(np.flatnonzero(kept))
 
     def _sorted(self, query: Query, ranking: Ranking) -> Ranking:
@@ -288,9 +289,10 @@ class SearchEngine:
         k = len(allowed) if route is Route.SCAN else planner.ANN_CANDIDATES
         nearest = self._vectors.search(picture.vector[None], k, allowed=allowed, exact=route is Route.SCAN)[0]
         ordinals, score = nearest[0], np.clip(nearest[1], 0.0, 1.0)
-        if by is SimilarBy.BOTH:
-            score = (score + _aligned(ordinals, similar.by_tags(self._tags, picture.tags, allowed))) / 2
-        return ordinals, score
+        if by is SimilarBy.IMAGE:
+            return ordinals, score
+        shared = _aligned(ordinals, similar.by_tags(self._tags, picture.tags, allowed))
+        return ordinals, np.asarray((score + shared) / 2, dtype=np.float32)
 
 
 def _unit(vector: Vector) -> Vector:

@@ -9,34 +9,14 @@ from pyroaring import BitMap
 
 from search.protocols import TagStore
 from search.types import DEFAULT_CONFIDENCE, Filter, ImageRecord, Op, Query, Tag, TagKind, Term
+from search.words import fold
 
 LABEL_KINDS = (TagKind.OBJECT, TagKind.SCENE, TagKind.ATTRIBUTE, TagKind.COLOR, TagKind.COMPOUND, TagKind.USER)
 MOST_REASONS = 5
 _WORD = re.compile(r"\w+")
 _COMMON = frozenset(
-    [
-        "a",
-        "an",
-        "and",
-        "are",
-        "at",
-        "by",
-        "for",
-        "from",
-        "has",
-        "in",
-        "is",
-        "it",
-        "its",
-        "of",
-        "on",
-        "or",
-        "the",
-        "to",
-        "two",
-        "three",
-        "with",
-    ]
+    ["a", "an", "and", "are", "at", "by", "for", "from", "has", "in", "is", "it", "its", "of", "on", "or", "the", "to"]
+    + ["two", "three", "with"]
 )
 
 
@@ -84,13 +64,13 @@ def why(record: ImageRecord, query: Query, *, relevance: float | None, similarit
 
 def _shared(record: ImageRecord, asked: set[str], filter: Filter) -> Iterator[Tag]:
     """Yield each label once, with its best confidence, that the words or the filter name."""
-    named = {(t.field, v) for t in filter.terms if not t.negated for v in t.values}
+    named = {(term.field, fold(value)) for term in filter.terms if not term.negated for value in term.values}
     best: dict[tuple[TagKind, str], Tag] = {}
     for tag in record.tags:
         in_words = bool(asked) and words(tag.label) <= asked and bool(words(tag.label))
         if in_words and tag.confidence < DEFAULT_CONFIDENCE[tag.kind]:
             in_words = False
-        if in_words or (tag.kind.value, tag.label.casefold()) in named:
+        if in_words or (tag.kind.value, fold(tag.label)) in named:
             known = best.get((tag.kind, tag.label))
             if known is None or tag.confidence > known.confidence:
                 best[tag.kind, tag.label] = tag

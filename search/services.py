@@ -47,7 +47,7 @@ class Services:
 def open_services(config: Config) -> Iterator[Services]:
     """Open a library for searching.
 
-    Raises ConfigError where there is none, SpaceMismatch when the encoder of today is not the one that made its vectors.
+    Raises ConfigError where there is none, SpaceMismatch when today's encoder is not the one that made its vectors.
     """
     with Catalog(config.data) as catalog:
         space = catalog.active_space()

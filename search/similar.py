@@ -7,6 +7,7 @@ from collections.abc import Iterable
 import numpy as np
 from pyroaring import BitMap
 
+from search.bitmaps import ordinals_of
 from search.phash import distances
 from search.protocols import Records, TagStore, VectorIndex
 from search.types import DEFAULT_CONFIDENCE, Filter, Op, Ordinals, Scores, Tag, TagKind, Term, Vector
@@ -14,7 +15,7 @@ from search.types import DEFAULT_CONFIDENCE, Filter, Op, Ordinals, Scores, Tag, 
 TAG_KINDS = (TagKind.OBJECT, TagKind.SCENE, TagKind.ATTRIBUTE, TagKind.STYLE, TagKind.COLOR, TagKind.USER)
 
 SAME_HASH = 6
-"""Hamming distance up to which two perceptual hashes alone mean one picture (of 64 bits; unrelated ones differ in 32)."""
+"""Hamming distance up to which two perceptual hashes alone mean one picture; unrelated ones differ in 32 of 64 bits."""
 NEAR_HASH = 16
 SAME_VECTOR = 0.97
 """Cosine above which two pictures with near hashes are one picture: a crop moves the hash, hardly the embedding."""
@@ -32,7 +33,7 @@ def by_tags(tags: TagStore, described: Iterable[Tag], allowed: BitMap) -> tuple[
         having = tags.match(Filter((Term(kind.value, Op.EQ, (label,)),)))
         weight = confidence * float(np.log1p(total / max(1, len(having))))
         weights += weight
-        scores[np.asarray(having & allowed)] += weight
+        scores[ordinals_of(having & allowed)] += weight
     ordinals = np.flatnonzero(scores).astype(np.uint32)
     return ordinals, scores[ordinals] / np.float32(weights or 1.0)
 
@@ -51,7 +52,7 @@ def duplicates(
 ) -> tuple[Ordinals, Scores]:
     """Return images that are the same picture in another size, crop, colour or format, with a likeness of 0–1."""
     ordinals, hashes = records.phashes()
-    near = np.isin(ordinals, np.asarray(allowed, dtype=np.uint32))
+    near = np.isin(ordinals, ordinals_of(allowed))
     ordinals, distance = ordinals[near], distances(hashes[near], phash)
     close = distance <= NEAR_HASH
     ordinals, distance = ordinals[close], distance[close]

@@ -304,5 +304,5 @@ DEFAULT_CONFIDENCE: Mapping[TagKind, float] = {
     TagKind.TEXT: 0.0,
     TagKind.USER: 0.0,
 }
-"""The confidence at which a tag counts when a filter does not say. They differ because confidences do: a scene is one of
-365, so 0.2 is much; a colour's is its share of the area, and its tagger names none below 0.08."""
+"""The confidence at which a tag counts when a filter does not say. They differ because confidences do: a scene is one
+of 365, so 0.2 is much; a colour's is its share of the area, and its tagger names none below 0.08."""

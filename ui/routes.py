@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Protocol
+from typing import Annotated, BinaryIO, Protocol
 
 from fastapi import APIRouter, File, Request, UploadFile
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 
+from search import filters
 from search.engine import Picture
 from search.errors import InvalidQuery, NotFound
 from search.types import Filter, ImageId, ImageRecord, Query, SearchResults, SimilarBy
 from ui import views
+from ui.api_docs import operations
 from ui.state import SearchState
 
 STATIC = Path(__file__).with_name("static")
@@ -44,8 +47,8 @@ class PageBackend(Protocol):
     def search(self, query: Query) -> SearchResults: ...
     def record(self, id: ImageId) -> ImageRecord: ...
     def similar(self, id: ImageId, *, by: SimilarBy, filter: Filter, k: int) -> SearchResults: ...
-    def remember(self, data: bytes) -> str:
-        """Return a token for an uploaded picture, good for some minutes."""
+    def remember(self, upload: BinaryIO) -> str:
+        """Return a token for an uploaded picture, good for some minutes. Raises UnsupportedImage, ImageTooLarge."""
         ...
 
     def remembered(self, token: str) -> Picture | None: ...
@@ -64,9 +67,7 @@ def make_router(backend: PageBackend) -> APIRouter:
             view = views.search_view(state, backend.search(query), reference)
             return _page(request, backend, "search.html", view=view, pushed=state.url())
         except (InvalidQuery, NotFound) as error:
-            position = getattr(error, "position", None)
-            text = params.get("filter") or params.get("q", "")
-            shown = views.ErrorView("This search cannot be read", str(error), views.marked(text, position))
+            shown = views.ErrorView("This search cannot be read", str(error), _marked(params, error))
             view = views.failed_view(params.get("q", ""), shown)
             return _page(request, backend, "search.html", view=view, status=422)
 
@@ -76,9 +77,13 @@ def make_router(backend: PageBackend) -> APIRouter:
         alike = backend.similar(record.id, by=SimilarBy.IMAGE, filter=Filter(), k=SIMILAR_SHOWN)
         return _page(request, backend, "image.html", view=views.image_view(record, alike.hits))
 
+    @router.get("/docs")
+    def docs(request: Request) -> Response:
+        return _page(request, backend, "docs.html", view=tuple(operations(request.app.openapi())))
+
     @router.post("/similar")
     def by_picture(file: Annotated[UploadFile, File()]) -> Response:
-        token = backend.remember(file.file.read())
+        token = backend.remember(file.file)
         return RedirectResponse(SearchState(like=token).url(), status_code=303)
 
     return router
@@ -135,6 +140,16 @@ def _query(backend: PageBackend, state: SearchState) -> tuple[Query, views.Refer
         cutoff="none" if state.anyway else "auto",
     )
     return query, reference
+
+
+def _marked(params: Mapping[str, str], error: InvalidQuery | NotFound) -> str:
+    """Return the expression that does not parse, with a mark under the place."""
+    position = getattr(error, "position", None)
+    try:
+        filters.split(params.get("q", ""))
+    except InvalidQuery:
+        return views.marked(params["q"], position)
+    return views.marked(params.get("filter", ""), position)
 
 
 def _is_id(text: str) -> bool:

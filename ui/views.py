@@ -7,7 +7,19 @@ from dataclasses import dataclass, replace
 
 from search import filters
 from search.facets import FACETS, FacetSpec
-from search.types import DEFAULT_CONFIDENCE, Facet, Filter, Hit, ImageId, ImageRecord, SearchResults, Sort, Tag, TagKind
+from search.types import (
+    DEFAULT_CONFIDENCE,
+    PERSON,
+    Facet,
+    Filter,
+    Hit,
+    ImageId,
+    ImageRecord,
+    SearchResults,
+    Sort,
+    Tag,
+    TagKind,
+)
 from ui.state import SearchState
 
 PAGE_FACETS = ("object", "people", "scene", "attribute", "color", "compound", "class", "orientation", "year")
@@ -27,6 +39,7 @@ KIND_TITLES = {
     TagKind.TEXT: "Text",
     TagKind.USER: "Added by people",
 }
+CAPTION_SOURCES = {"composed": "Caption put together from the tags.", PERSON: "Caption written by a person."}
 
 
 @dataclass(frozen=True, slots=True)
@@ -261,7 +274,9 @@ def image_view(image: ImageRecord, similar: Sequence[Hit]) -> ImageView:
         height=image.height,
         alt=described(image),
         caption=image.caption or "",
-        caption_source=image.caption_source or "",
+        caption_source=CAPTION_SOURCES.get(image.caption_source or "", f"Caption by {image.caption_source}.")
+        if image.caption
+        else "",
         alt_text=image.alt_text or "",
         groups=tuple(_groups(image.tags, tags, counted)),
         boxes=tuple(view for view in tags if view.box and view.number in counted),

@@ -35,7 +35,7 @@ def look_up(
     k: int = 24,
 ) -> SearchOut:
     """Find the images most like an uploaded picture."""
-    picture = context.lookup.picture(file.file.read(services.config.max_upload_bytes + 1))
+    picture = context.lookup.picture(file.file)
     return SearchOut.from_domain(services.engine.similar_to(picture, by=by, filter=_parsed(filter_), k=k))
 
 

@@ -47,7 +47,7 @@ class Adapter:
 
     def vectors(self, inputs: NDArray[np.float32]) -> Matrix:
         """Return the unit vectors of rows of inputs."""
-        return unit((inputs - self.input_mean) @ self.weights)
+        return unit(np.asarray((inputs - self.input_mean) @ self.weights, dtype=np.float32))
 
     def inputs(self, analyses: list[Analysis]) -> NDArray[np.float32]:
         """Return the rows that the map takes: shape (len(analyses), 2360)."""
@@ -66,7 +66,7 @@ def raw_inputs(analysis: Analysis, input_scale: float) -> NDArray[np.float32]:
 
 def save(path: Path, adapter: Adapter) -> None:
     """Write an adapter file: arrays without pickle, the same bytes for the same content."""
-    arrays = {
+    arrays: dict[str, NDArray[Any]] = {
         "text_mean": adapter.text_mean.astype(np.float32),
         "input_mean": adapter.input_mean.astype(np.float32),
         "weights": adapter.weights.astype(np.float16),

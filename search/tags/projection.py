@@ -32,6 +32,9 @@ NUMBERS = ("width", "height", "taken")
 BITMAPS_ABOVE = 1 / 15
 SCAN_ABOVE = 1 / 4
 
+COMPACT_ABOVE = 10_000
+"""Postings that may be gone before their places are taken out; in large libraries, half of all may."""
+
 
 class Value(NamedTuple):
     """A value of a field; ``label`` is how it is shown."""
@@ -90,7 +93,7 @@ class Projection:
             if entry.ordinal in self.alive:
                 self._remove(entry.ordinal)
         self._add([entry for entry in entries if entry.postings is not None])
-        if self._gone > max(100_000, len(self._value) // 2):
+        if self._gone > max(COMPACT_ABOVE, len(self._value) // 2):
             self._compact()
 
     def _remove(self, ordinal: int) -> None:

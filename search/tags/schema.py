@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import sqlite3
+import time
 from pathlib import Path
 
 from search.types import DEFAULT_CONFIDENCE
@@ -11,7 +12,7 @@ from search.types import DEFAULT_CONFIDENCE
 logger = logging.getLogger(__name__)
 
 # The defaults are part of the layout: which tags count without a `confidence:` is worked out when they are written.
-LAYOUT = "1 " + " ".join(f"{kind}={least:g}" for kind, least in sorted(DEFAULT_CONFIDENCE.items()))
+LAYOUT = "2 " + " ".join(f"{kind}={least:g}" for kind, least in sorted(DEFAULT_CONFIDENCE.items()))
 
 BUSY_TIMEOUT_S = 30.0
 
@@ -61,7 +62,8 @@ def _prepare(path: Path) -> None:
             _drop_all(connection)
             for statement in filter(None, map(str.strip, _TABLES.split(";\n"))):
                 connection.execute(statement)
-            connection.execute("INSERT INTO meta VALUES ('layout', ?)", (LAYOUT,))
+            made = ("made", str(time.time_ns())), ("layout", LAYOUT)
+            connection.executemany("INSERT INTO meta VALUES (?, ?)", made)
         connection.execute("COMMIT")
     finally:
         connection.close()

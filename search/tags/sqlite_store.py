@@ -38,7 +38,7 @@ class SqliteTagStore:
         self._local = threading.local()
         self._connections: list[sqlite3.Connection] = []
         self._projection = Projection()
-        self._seen = -1
+        self._made, self._seen = 0, -1
         with _translated():
             schema.prepare(path)
         with self._reading():
@@ -147,18 +147,19 @@ class SqliteTagStore:
                     _set_number(connection, "applied", applied)
                 connection.execute("COMMIT")
             except BaseException:
-                connection.execute("ROLLBACK")
+                if connection.in_transaction:  # SQLite has rolled back by itself when the disk is full
+                    connection.execute("ROLLBACK")
                 raise
 
     def _refresh(self, connection: sqlite3.Connection) -> None:
         """Take in what was written, here or by another process, since the last look."""
-        if _number(connection, "changes") == self._seen:
+        if (_number(connection, "made"), _number(connection, "changes")) == (self._made, self._seen):
             return
         connection.execute("BEGIN")  # one state of the file for the three reads
         try:
-            changes = _number(connection, "changes")
-            if changes < self._seen:  # the file was made anew
-                self._projection, self._seen = Projection(), -1
+            made, changes = _number(connection, "made"), _number(connection, "changes")
+            if made != self._made:  # a new file, or one that was made anew
+                self._projection, self._made, self._seen = Projection(), made, -1
             known = "SELECT id, field, folded, label FROM value WHERE id > ? ORDER BY id"
             self._projection.add_values(
                 [Value(*row) for row in connection.execute(known, (self._projection.last_value,))]

@@ -19,14 +19,15 @@ import numpy as np
 from numpy.typing import NDArray
 from pyroaring import BitMap
 
+from search.bitmaps import bitmap_of, ordinals_of
 from search.types import EmbeddingSpace, Matrix, Ordinals, Scores, Vector
 
 CHUNK = 8192
 """Rows that are widened to float32 at a time when codes are made of them."""
 RESCORED = 400
 QUERY_BITS = 8
-"""Candidates that are rescored, and bits of the query: at these the recall of ten stayed at 0.995 and above on a million
-vectors under every filter that was tried."""
+"""Candidates that are rescored, and bits of the query: at these the recall of ten stayed at 0.995 and above on a
+million vectors, under every filter that was tried."""
 DEAD_SHARE = 0.25
 
 
@@ -71,7 +72,7 @@ class FaissIndex:
             self._ordinals[self._size : end] = ordinals
             self._position[ordinals] = np.arange(self._size, end)
             self._size = end
-            self._alive |= BitMap(ordinals)
+            self._alive |= bitmap_of(ordinals)
             if self._ann is not None:
                 self._ann.add(vectors)
             self._pack()
@@ -79,7 +80,7 @@ class FaissIndex:
     def remove(self, ordinals: BitMap) -> int:
         with self._lock:
             present = self._alive & ordinals
-            self._position[np.asarray(present, dtype=np.int64)] = -1
+            self._position[ordinals_of(present)] = -1
             self._alive -= present
             self._pack()
             return len(present)
@@ -105,14 +106,15 @@ class FaissIndex:
             return result
 
     def _places(self, within: BitMap) -> NDArray[np.int64]:
-        return self._position[np.asarray(within, dtype=np.int64)]
+        return self._position[ordinals_of(within)]
 
     def _cosines(self, query: Vector, places: NDArray[np.int64]) -> Scores:
         if not len(places):
             return np.empty(0, np.float32)
         half = np.ascontiguousarray(query, dtype=np.float16)[None]
         # NumKong's kernel is ten times as fast as widening the rows in NumPy or decoding them in FAISS.
-        return np.asarray(numkong.cdist(half, self._rows[places], "dot"), dtype=np.float32)[0]
+        cosines: Scores = np.asarray(numkong.cdist(half, self._rows[places], "dot"), dtype=np.float32)[0]
+        return cosines
 
     def _best(self, query: Vector, places: NDArray[np.int64], k: int) -> tuple[Ordinals, Scores]:
         """Return the k best of some rows by exact cosine; ties go to the lower ordinal."""
@@ -128,11 +130,12 @@ class FaissIndex:
         mask = np.zeros(self._size, bool)
         mask[self._places(within)] = True
         bits = np.packbits(mask, bitorder="little")
-        selector = faiss.IDSelectorBitmap(bits)
-        parameters = faiss.RaBitQSearchParameters(sel=selector, qb=QUERY_BITS)
+        # FAISS's own annotations show its C++ constructors; its Python ones take arrays and keywords.
+        selector = faiss.IDSelectorBitmap(bits)  # type: ignore[call-arg, arg-type]
+        parameters = faiss.RaBitQSearchParameters(sel=selector, qb=QUERY_BITS)  # type: ignore[call-arg]
         row = np.ascontiguousarray(query[None], dtype=np.float32)
         assert self._ann is not None  # noqa: S101 (built by the caller)
-        chain = faiss.SearchParametersPreTransform(index_params=parameters)
+        chain = faiss.SearchParametersPreTransform(index_params=parameters)  # type: ignore[call-arg]
         _, places = self._ann.search(row, max(RESCORED, k), params=chain)
         return self._best(query, places[0][places[0] >= 0], k)
 
@@ -204,7 +207,7 @@ class FaissIndex:
                 self._rows, self._ordinals = arrays["rows"], arrays["ordinals"]
                 applied = int(arrays["applied"])
             self._size = len(self._ordinals)
-            self._alive = BitMap(self._ordinals)
+            self._alive = bitmap_of(self._ordinals)
             if self._size:
                 self._position = np.full(int(self._ordinals.max()) + 1, -1, np.int64)
                 self._position[self._ordinals] = np.arange(self._size)

@@ -232,7 +232,7 @@ def test_a_number_of_people_that_is_no_bucket_is_listed_when_selected(store: Sql
 
 
 def test_an_unknown_facet_is_an_error_that_names_those_there_are(store: SqliteTagStore) -> None:
-    with pytest.raises(InvalidQuery, match=r"no facet 'shape'.*object, scene"):
+    with pytest.raises(InvalidQuery, match=r"no facet 'shape'.*object.*source"):
         store.facets(["shape"], Filter(), within=None, size=5)
 
 
@@ -308,6 +308,19 @@ def test_a_file_with_other_defaults_or_a_broken_one_is_made_anew(
     store = open_store()
     store.upsert([an_image(ordinal=1)])
     assert len(store) == 1
+
+
+def test_a_store_that_is_open_while_the_file_is_made_anew_forgets_what_it_had(
+    open_store: Callable[[], SqliteTagStore], tmp_path: Path
+) -> None:
+    reader = open_store()
+    reader.upsert([an_image(ordinal=1, objects=["dog"])])
+    assert len(reader) == 1
+    with sqlite3.connect(tmp_path / "tags.sqlite") as connection:
+        connection.execute("UPDATE meta SET value = 'of another version' WHERE key = 'layout'")
+    connection.close()
+    open_store().upsert([an_image(ordinal=2, objects=["cat"])])
+    assert counts(reader, "object") == {"cat": 1}
 
 
 def test_a_closed_store_is_unavailable(store: SqliteTagStore) -> None:

@@ -1,0 +1,78 @@
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from starlette.testclient import TestClient
+
+from api.app import create_app
+from api.auth import Scope, new_key
+from api.errors import STATUS
+from search import errors
+from search.config import Config
+from search.services import open_services
+
+OPENAPI = Path(__file__).parents[2] / "docs" / "openapi.json"
+
+
+@pytest.fixture(scope="module")
+def keyed(config: Config) -> Iterator[tuple[TestClient, str]]:
+    """A client of a server with one key, for searching only."""
+    key, entry = new_key(frozenset({Scope.SEARCH}))
+    open_to_all = config.model_copy(update={"host": "0.0.0.0", "api_keys": entry})  # noqa: S104
+    with open_services(open_to_all) as services, TestClient(create_app(services)) as client:
+        yield client, key
+
+
+def test_every_error_has_a_status() -> None:
+    def leaves(kind: type) -> list[type]:
+        return [kind, *(leaf for child in kind.__subclasses__() for leaf in leaves(child))]
+
+    for kind in leaves(errors.SnapseekError):
+        assert any(base in STATUS for base in kind.__mro__[:2]), kind
+
+
+def test_health_and_metrics(client: TestClient) -> None:
+    assert client.get("/healthz").json() == {"status": "ok"}
+    assert client.get("/readyz").json() == {"status": "ready", "images": 12}
+    client.get("/v1/search", params={"q": "a cat"})
+    metrics = client.get("/metrics").text
+    assert 'snapseek_requests_total{method="GET",route="/v1/search",status="200"}' in metrics
+    assert "snapseek_images 12.0" in metrics
+
+
+def test_a_route_that_is_not_there_is_a_problem_document(client: TestClient) -> None:
+    answer = client.get("/v1/moderation")
+    assert answer.status_code == 404
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert client.put("/v1/search").status_code == 405
+
+
+def test_another_host_is_refused_so_that_no_page_can_rebind_its_name(client: TestClient) -> None:
+    assert client.get("/v1/search", headers={"Host": "evil.example"}).status_code == 400
+
+
+def test_the_openapi_description_is_the_committed_one(client: TestClient) -> None:
+    described = client.get("/openapi.json").json()
+    described["info"].pop("version")
+    committed = json.loads(OPENAPI.read_text())
+    committed["info"].pop("version")
+    assert described == committed, "run `make openapi`"
+
+
+def test_without_a_key_nothing_but_health_is_told(keyed: tuple[TestClient, str]) -> None:
+    client, _ = keyed
+    for path in ("/v1/search", "/v1/facets", "/", f"/v1/images/{'0' * 32}/file", "/docs"):
+        answer = client.get(path)
+        assert answer.status_code == 401, path
+        assert "WWW-Authenticate" in answer.headers
+    assert client.get("/healthz").status_code == 200
+
+
+def test_a_key_opens_what_its_scope_says(keyed: tuple[TestClient, str]) -> None:
+    client, key = keyed
+    headers = {"Authorization": f"Bearer {key}"}
+    assert client.get("/v1/search", headers=headers).status_code == 200
+    assert client.get("/", auth=("me", key)).status_code == 200
+    assert client.delete(f"/v1/images/{'0' * 32}", headers=headers).status_code == 403
+    assert client.get("/v1/search", headers={"Authorization": "Bearer wrong"}).status_code == 401
