@@ -15,8 +15,6 @@ import click
 from search.config import load_config
 from search.errors import ConfigError, SnapseekError
 
-# ruff: noqa: PLC0415 (imports inside the commands are the point of this module)
-
 OK, SOME_REJECTED, FAILED, INTERRUPTED = 0, 1, 2, 130
 
 

@@ -1,0 +1,76 @@
+# `make` lists what there is to do.
+PYTHON ?= python3
+PORT ?= 8000
+DATA ?= snapseek-data
+BIN := .venv/bin
+UV := $(BIN)/uv
+COMPILE := $(UV) pip compile pyproject.toml --quiet --universal --python-version 3.11 --generate-hashes \
+	--no-annotate --no-header --no-emit-index-url
+# What the network might be asked for is here already, or is an error.
+export HF_HUB_OFFLINE := 1
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo serve test check format eval lock openapi build clean
+
+help: ## Show this list
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-9s %s\n", $$1, $$2}'
+
+# Stamps: each says that an environment fits its lock, and is made again when the lock or the project changes.
+$(UV):
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "Snapseek needs Python 3.11 or later; give one with: make PYTHON=/path/to/python3"; exit 1; }
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --disable-pip-version-check uv
+
+.venv/core.stamp: requirements-core.lock pyproject.toml | $(UV)
+	$(UV) pip install --quiet --python $(BIN)/python --require-hashes -r requirements-core.lock
+	$(UV) pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation -e .
+	@touch $@
+
+.venv/all.stamp: requirements.lock pyproject.toml | $(UV)
+	$(UV) pip install --quiet --python $(BIN)/python --require-hashes -r requirements.lock
+	$(UV) pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation -e .
+	@touch $@ .venv/core.stamp
+
+setup: .venv/all.stamp ## Install everything, all extras and the development tools, into .venv
+
+demo: .venv/core.stamp ## Index sample photos, or PHOTOS=folder, and serve the page on PORT (8000)
+ifdef PHOTOS
+	$(BIN)/snapseek index "$(PHOTOS)" --data "$(DATA)" || [ $$? -eq 1 ]
+	$(BIN)/snapseek serve --data "$(DATA)" --port $(PORT)
+else
+	$(BIN)/snapseek demo --port $(PORT)
+endif
+
+serve: .venv/core.stamp ## Serve the library in DATA (snapseek-data) on PORT
+	$(BIN)/snapseek serve --data "$(DATA)" --port $(PORT)
+
+test: setup ## Run all tests, the browser's too where Chromium is installed
+	$(BIN)/python -m pytest -n 2
+
+check: setup ## Format, lint, spelling, types, import directions, lock
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/codespell
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: setup ## Format and mend what can be mended by itself
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+eval: setup ## Measure quality and speed on captioned photos: make eval PHOTOS=folder
+	$(BIN)/python tests/bench/lite_quality.py "$(PHOTOS)"
+
+lock: | $(UV) ## Pin every version anew, with hashes
+	$(COMPILE) --upgrade --all-extras --group dev -o requirements.lock
+	$(COMPILE) --extra demo --extra heif --constraint requirements.lock -o requirements-core.lock
+
+openapi: setup ## Write docs/openapi.json
+	$(BIN)/python -m api.openapi > docs/openapi.json
+
+build: setup ## Build the wheel into dist/
+	$(UV) build --wheel --no-build-isolation --python $(BIN)/python
+
+clean: ## Remove .venv and what was built
+	rm -rf .venv dist
