@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from types import TracebackType
+from typing import Never
 
 from tqdm import tqdm
 
@@ -12,7 +13,7 @@ class Bar:
     """Shows the progress of an index run. Satisfies `indexer.pipeline.Progress`."""
 
     def __enter__(self) -> Bar:
-        self._bar: tqdm[None] = tqdm(unit=" images", disable=None, dynamic_ncols=True, smoothing=0.1)
+        self._bar: tqdm[Never] = tqdm(unit=" images", disable=None, dynamic_ncols=True, smoothing=0.1)
         return self
 
     def __exit__(

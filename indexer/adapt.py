@@ -118,7 +118,7 @@ def _analysed(vision: LiteVision, pictures: Sequence[Image.Image], size: int = 3
 
 
 def _fit(text_mean: Vector, scale: float, inputs: NDArray[np.float32], targets: Matrix) -> Adapter:
-    """Return the map by ridge regression, not calibrated yet; solved in the dual, whose size is that of the examples."""
+    """Return the map by ridge regression, not calibrated yet; solved in the dual: examples are few."""
     mean = inputs.mean(axis=0)
     centred = (inputs - mean).astype(np.float64)
     dual = np.linalg.solve(centred @ centred.T + RIDGE * np.eye(len(centred)), targets - targets.mean(axis=0))

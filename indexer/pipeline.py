@@ -137,8 +137,8 @@ def _scan(config: Config, catalog: Catalog, profile: Profile, place: Place) -> C
     changes = compare(scan(place.root.path, place.within, skip=skip), known, models=profile.fingerprint)
     if known and len(changes.gone) == len(known) and not (changes.to_read or changes.moved or changes.unchanged):
         raise ConfigError(
-            f"{place.root.path / place.within} is empty, but the library knows {len(known)} files there: if a disk is not"
-            " mounted, mount it; if they are gone for good, take them out with `snapseek rm`"
+            f"{place.root.path / place.within} is empty, but the library knows {len(known)} files there: if a disk is"
+            " not mounted, mount it; if they are gone for good, take them out with `snapseek rm`"
         )
     return changes
 
@@ -198,9 +198,7 @@ def _outcome(pool: DecodePool, future: ProcessFuture[Decoded]) -> Decoded | str:
 class _Writer:
     """Turns a batch of decoded files into one transaction, and its thumbnails."""
 
-    def __init__(
-        self, catalog: Catalog, profile: Profile, place: Place, media: Media, report: IndexReport
-    ) -> None:
+    def __init__(self, catalog: Catalog, profile: Profile, place: Place, media: Media, report: IndexReport) -> None:
         self._catalog = catalog
         self._profile = profile
         self._place = place

@@ -53,9 +53,9 @@ class Profile:
         tags: list[list[Tag]] = [[] for _ in images]
         for tagger in self.taggers:
             for found, more in zip(tags, tagger.tag(images, vectors), strict=True):
-                found += more
+                found.extend(more)
         for found in tags:
-            found += compounds(found)
+            found.extend(compounds(found))
         captions = self.captioner.caption(images, tags)
         return [
             Annotation(vector, tuple(found), caption or None, self.captioner.source if caption else None)

@@ -10,10 +10,8 @@ from pathlib import Path, PurePosixPath
 
 from search.types import Rejected
 
-JPEG = ("jpg", "jpeg", "jpe", "jfif", "mpo")
 PICTURES = frozenset(
-    (*JPEG, "png", "apng", "webp", "gif", "tif", "tiff", "bmp", "dib", "avif", "avifs")
-    + ("jp2", "j2k", "j2c", "jpx", "jpf", "heic", "heif", "hif")
+    "jpg jpeg jpe jfif mpo png apng webp gif tif tiff bmp dib avif avifs jp2 j2k j2c jpx jpf heic heif hif".split()  # noqa: SIM905
 )
 RAW = ("cr2", "cr3", "nef", "nrw", "arw", "srf", "sr2", "dng", "orf", "rw2", "raf", "pef", "srw", "x3f", "3fr", "iiq")
 UNSUPPORTED = {

@@ -142,7 +142,7 @@ class SearchEngine:
         return vector
 
     def _facet_scope(self, query: Query, has_vector: bool) -> Filter:
-        """Return the filter that scores are needed for: a facet's counts leave out its own terms, so its images do too."""
+        """Return the filter that scores are needed for: the counts of a facet leave its own selection out."""
         if not query.facets or not (has_vector or query.texts):
             return query.filter
         scope = query.filter

@@ -15,8 +15,7 @@ LABEL_KINDS = (TagKind.OBJECT, TagKind.SCENE, TagKind.ATTRIBUTE, TagKind.COLOR, 
 MOST_REASONS = 5
 _WORD = re.compile(r"\w+")
 _COMMON = frozenset(
-    ["a", "an", "and", "are", "at", "by", "for", "from", "has", "in", "is", "it", "its", "of", "on", "or", "the", "to"]
-    + ["two", "three", "with"]
+    "a an and are at by for from has in is it its of on or the to two three with".split()  # noqa: SIM905
 )
 
 

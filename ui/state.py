@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from urllib.parse import urlencode
 
 from search import filters
@@ -19,7 +19,7 @@ class SearchState:
     """What the page shows. ``text`` holds words only; terms typed among them are part of ``filter``."""
 
     text: str = ""
-    filter: Filter = Filter()
+    filter: Filter = field(default_factory=Filter)
     not_text: str = ""
     sort: Sort = Sort.RELEVANCE
     anyway: bool = False

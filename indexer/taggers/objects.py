@@ -12,8 +12,8 @@ from search.types import Matrix, Tag, TagKind
 
 SLOPE, INTERCEPT = 1.4, 1.9
 """A detection's confidence is sigmoid(SLOPE · logit(score) + INTERCEPT). The detector is cautious: on 339 COCO photos
-73 % of its findings at a score of 0.3–0.4 were right, 88 % at 0.5–0.6 and 99 % above 0.8 (`tests/bench/lite_quality.py`).
-Set by hand to follow that, so that a confidence means how often it is right."""
+73 % of its findings at a score of 0.3–0.4 were right, 88 % at 0.5–0.6 and 99 % above 0.8. Set by hand to follow that,
+so that a confidence means how often it is right."""
 
 MAX_OBJECTS = 50
 

@@ -76,7 +76,7 @@ STEPS = (V1,)
 
 
 def migrate(connection: sqlite3.Connection, where: str) -> None:
-    """Bring a catalogue to the newest schema, in one transaction. Raises ConfigError for one that is not ours or newer."""
+    """Bring a catalogue to the newest schema, in one transaction. Raises ConfigError for a newer or foreign one."""
     (version,) = connection.execute("PRAGMA user_version").fetchone()
     (application,) = connection.execute("PRAGMA application_id").fetchone()
     if version and application != APPLICATION_ID:

@@ -269,10 +269,10 @@ class Catalog:
         with self._transaction() as (connection, change):
             for old, file in moved:
                 values = (os.fsencode(file.path), file.size, file.mtime_ns, file.inode, root.id, os.fsencode(old))
-                connection.execute(
-                    "UPDATE OR REPLACE file SET path = ?, size = ?, mtime_ns = ?, inode = ? WHERE root = ? AND path = ?",
-                    values,
+                sql = (
+                    "UPDATE OR REPLACE file SET path = ?, size = ?, mtime_ns = ?, inode = ? WHERE root = ? AND path = ?"
                 )
+                connection.execute(sql, values)
                 connection.execute(TOUCH_IMAGE_OF_FILE, (change, root.id, os.fsencode(file.path)))
 
     def remove_files(self, root: Root, paths: Sequence[str]) -> None:

@@ -1,4 +1,4 @@
-"""The 80 labels of COCO by their number in the data set, which has gaps (Lin et al., ECCV 2014; annotations CC BY 4.0)."""
+"""The 80 labels of COCO by their number in the data set, which has gaps (Lin et al., ECCV 2014; CC BY 4.0)."""
 
 from __future__ import annotations
 

@@ -19,7 +19,7 @@ OPENAPI = Path(__file__).parents[2] / "docs" / "openapi.json"
 def keyed(config: Config) -> Iterator[tuple[TestClient, str]]:
     """A client of a server with one key, for searching only."""
     key, entry = new_key(frozenset({Scope.SEARCH}))
-    open_to_all = config.model_copy(update={"host": "0.0.0.0", "api_keys": entry})  # noqa: S104
+    open_to_all = config.model_copy(update={"host": "0.0.0.0", "api_keys": entry})
     with open_services(open_to_all) as services, TestClient(create_app(services)) as client:
         yield client, key
 

@@ -2,8 +2,8 @@ import io
 
 import pytest
 from libraries import HOSTILE_NAME, photos
-from PIL import Image
 from pictures import a_picture, encoded
+from PIL import Image
 from starlette.testclient import TestClient
 
 

@@ -1,0 +1,19 @@
+"""What holds for every test: no hub is asked for weights, and Chromium's tests skip where it is not installed."""
+
+from __future__ import annotations
+
+import os
+import shutil
+
+import pytest
+
+os.environ["HF_HUB_OFFLINE"] = "1"
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    if shutil.which("chromium") and shutil.which("chromedriver"):
+        return
+    skip = pytest.mark.skip(reason="needs chromium and chromedriver (Debian: chromium, chromium-driver)")
+    for item in items:
+        if "browser" in item.keywords:
+            item.add_marker(skip)
