@@ -15,7 +15,7 @@ from PIL import Image
 from indexer.pool import DecodePool
 from search.config import Config
 from search.encoders.adapter import Adapter, raw_inputs, save, unit
-from search.encoders.lite import LiteEncoder
+from search.encoders.lite import LiteEncoder, joined
 from search.encoders.lite_vision import Analysis, LiteVision
 from search.encoders.minilm import MiniLM
 from search.errors import ConfigError, SnapseekError
@@ -133,7 +133,7 @@ def _held_out(adapter: Adapter, inputs: NDArray[np.float32], targets: Matrix, co
     for fold in np.array_split(order, FOLDS):
         rest = np.setdiff1d(order, fold)
         vectors[fold] = _fit(adapter.text_mean, adapter.input_scale, inputs[rest], targets[rest]).vectors(inputs[fold])
-    return unit(vectors + conse)
+    return joined(vectors, conse)
 
 
 def _ranks(vectors: Matrix, captions: Sequence[Matrix]) -> tuple[NDArray[np.intp], NDArray[np.float32]]:

@@ -46,7 +46,7 @@ class Config(BaseSettings):
         default=0.5, ge=0, le=1, description="Least relevance of a hit where a query says `cutoff=auto`."
     )
     exact_limit: int = Field(
-        default=50_000,
+        default=100_000,
         ge=0,
         description="Up to this many allowed images a query scans them all; above, it asks the ANN index.",
     )

@@ -15,8 +15,8 @@ from search.types import Matrix, Tag, TagKind
 LabelEmbedder = Callable[[Sequence[str]], NDArray[np.float32]]
 
 TEMPERATURE = 0.07
-"""Of the softmax over cosines. At this one the mean probability of the best scene in the lite space (0.37) is how often
-it is right (0.38 of 272 photos, strictly by name)."""
+"""Of the softmax over cosines. At this one the mean probability of the best scene in the lite space (0.35) is about how
+often it is right (0.39 of 272 photos, strictly by name)."""
 
 STORED = 5
 LEAST_SURE = 0.7

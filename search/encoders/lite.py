@@ -2,8 +2,8 @@
 
 An image is the sum of two unit vectors among sentence embeddings:
 
-- ConSE (Norouzi et al., ICLR 2014): the mean embedding of its ten likeliest labels, weighted by their probability,
-  with the objects that were found beside them;
+- ConSE (Norouzi et al., ICLR 2014): the mean embedding of its twenty likeliest labels, weighted by the root of their
+  probability, with the objects that were found beside them;
 - an adapter in the manner of LiT (Zhai et al., CVPR 2022), here a ridge regression from the nets' outputs to the mean
   embedding of the picture's captions.
 
@@ -30,10 +30,11 @@ from search.types import EmbeddingSpace, Matrix, Scores
 PREPROCESSING = "1"
 """Raised whenever the way from a picture or text to the nets, or from the nets to a vector, changes."""
 
-CONSE_LABELS = 10
-OBJECT_WEIGHT = 0.3
-CONSE_WEIGHT = 1.0
-"""Of the ConSE vector beside the adapter's; 0.25 to 1 was tried, on photos that the adapter was not trained on."""
+CONSE_LABELS = 20
+OBJECT_WEIGHT = 1.0
+CONSE_WEIGHT = 1.5
+"""Of the ConSE vector beside the adapter's. These three were chosen among 180 settings by five-fold validation on the
+326 COCO photos (docs/adr/0005): 20 labels by the root of their probability, objects as much as all classes."""
 
 
 class LiteEncoder:
@@ -58,7 +59,7 @@ class LiteEncoder:
             return np.empty((0, DIM), np.float32)
         analyses = self._vision.analyse(images)
         adapted = self._adapter.vectors(self._adapter.inputs(analyses))
-        return unit(adapted + CONSE_WEIGHT * self.conse(analyses))
+        return joined(adapted, self.conse(analyses))
 
     def conse(self, analyses: Sequence[Analysis]) -> Matrix:
         """Return the part of the vectors that needs no training: unit rows, shape (len(analyses), 384)."""
@@ -66,7 +67,7 @@ class LiteEncoder:
         rows = []
         for analysis in analyses:
             best = np.argsort(-analysis.classes)[:CONSE_LABELS]
-            weights = analysis.classes[best]
+            weights = np.sqrt(analysis.classes[best])
             row = unit(weights @ classes[best] / max(float(weights.sum()), 1e-6))
             strongest: dict[str, float] = {}
             for found in reversed(analysis.detections):
@@ -98,3 +99,8 @@ class LiteEncoder:
     def _centred(self, labels: Sequence[str]) -> NDArray[np.float32]:
         vectors = self._text.encode([f"a photo of a {label}" for label in labels])
         return np.asarray(vectors - vectors.mean(axis=0), dtype=np.float32)
+
+
+def joined(adapted: Matrix, conse: Matrix) -> Matrix:
+    """Return the space's vectors of pictures, from the two parts that they are made of."""
+    return unit(adapted + CONSE_WEIGHT * conse)

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 from libraries import index, photos
-from PIL import Image
 from pictures import a_picture, save
+from PIL import Image
 
 from search.catalog.sqlite_catalog import Catalog
 from search.config import load_config
