@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from pathlib import Path
 
 from search.errors import ConfigError
 
@@ -75,18 +76,24 @@ CREATE INDEX deleted_changed ON deleted (changed);
 STEPS = (V1,)
 
 
+def refuse_foreign(path: Path) -> None:
+    """Raise ConfigError for a file that is no catalogue of ours, by its header, before SQLite may touch it."""
+    with path.open("rb") as file:
+        header = file.read(100)
+    if not header:
+        return  # made a moment ago, or its content is still in the write-ahead log
+    schema_cookie, application = (int.from_bytes(header[at : at + 4], "big") for at in (40, 68))
+    if not header.startswith(b"SQLite format 3\0") or (schema_cookie and application != APPLICATION_ID):
+        raise ConfigError(f"{path} is no catalogue of Snapseek; it was left as it is")
+
+
 def migrate(connection: sqlite3.Connection, where: str) -> None:
-    """Bring a catalogue to the newest schema, in one transaction. Raises ConfigError for a newer or foreign one."""
+    """Bring a catalogue to the newest schema, in one transaction. Raises ConfigError for a newer one."""
     (version,) = connection.execute("PRAGMA user_version").fetchone()
-    (application,) = connection.execute("PRAGMA application_id").fetchone()
-    if version and application != APPLICATION_ID:
-        raise ConfigError(f"{where} is a database of another program")
     if version > len(STEPS):
         raise ConfigError(
             f"{where} was made by a newer Snapseek (schema {version}, this one knows {len(STEPS)}): update"
         )
-    if not version and connection.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchone():
-        raise ConfigError(f"{where} is a database of another program")
     if version == len(STEPS):
         return
     steps = "".join(STEPS[version:])

@@ -11,7 +11,18 @@ from typing import Any
 
 from pyroaring import BitMap
 
-from search.types import PERSON, Box, EmbeddingSpace, ImageId, ImageRecord, Location, Tag, TagKind, Vector
+from search.types import (
+    DEFAULT_CONFIDENCE,
+    PERSON,
+    Box,
+    EmbeddingSpace,
+    ImageId,
+    ImageRecord,
+    Location,
+    Tag,
+    TagKind,
+    Vector,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,10 +112,15 @@ class Edit:
     removed: tuple[tuple[TagKind, str], ...] = ()
 
     def applied(self, record_tags: Iterable[Tag]) -> tuple[Tag, ...]:
-        """Return the models' tags less what people took away, and what people added."""
-        gone = {(kind, label.casefold()) for kind, label in self.removed}
-        kept = tuple(tag for tag in record_tags if (tag.kind, tag.label.casefold()) not in gone)
-        return kept + tuple(Tag(kind, label, 1.0, PERSON) for kind, label in self.added)
+        """Return the models' tags less what people took away, and what people added.
+
+        What a model found for certain itself is not said twice: the number of its instances would be wrong.
+        """
+        gone = _keys(self.removed)
+        kept = tuple(tag for tag in record_tags if _key((tag.kind, tag.label)) not in gone)
+        certain = {_key((tag.kind, tag.label)) for tag in kept if tag.confidence >= DEFAULT_CONFIDENCE[tag.kind]}
+        added = (pair for pair in self.added if _key(pair) not in certain)
+        return kept + tuple(Tag(kind, label, 1.0, PERSON) for kind, label in added)
 
     def changed(self, add: Labels, remove: Labels, caption: str | None, alt_text: str | None) -> Edit:
         """Return this edit with a further one on top: what is added is no longer removed, and the other way round."""

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from pyroaring import BitMap
 
 from search.catalog import rows
-from search.catalog.migrations import migrate
+from search.catalog.migrations import migrate, refuse_foreign
 from search.catalog.rows import Batch, Changed, Edit, FileRow, KnownFile, Labels, NewImage, Problem, Root
 from search.errors import ConfigError, Conflict, NotFound, Unavailable
 from search.types import EmbeddingSpace, ImageId, ImageRecord, Matrix, Ordinals, Rejected, Tag, Vector
@@ -62,6 +62,8 @@ class Catalog:
             if not create:
                 raise ConfigError(f"there is no library at {data}; run `snapseek index PATH` first")
             _make_folder(data)
+        else:
+            refuse_foreign(self._path)
         with _translated():
             migrate(self._connection, str(self._path))
 

@@ -96,7 +96,7 @@ def load(path: Path = BUILT_IN) -> Adapter:
                 card=json.loads(arrays["card"].tobytes()),
                 sha256=hashlib.sha256(data).hexdigest(),
             )
-    except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
+    except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile) as error:
         raise ConfigError(f"{path} is no adapter file of `snapseek adapt`: {error}") from error
     if adapter.weights.shape != (INPUTS, DIM) or adapter.text_mean.shape != (DIM,):
         raise ConfigError(f"{path} was made for other nets: its map has the shape {adapter.weights.shape}")

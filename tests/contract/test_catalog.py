@@ -1,0 +1,358 @@
+"""What the catalogue promises: nothing lost, nothing twice, and what people said has the last word."""
+
+import os
+import sqlite3
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from datetime import datetime
+from pathlib import Path, PurePosixPath
+
+import numpy as np
+import pytest
+from pyroaring import BitMap
+
+from search.catalog.migrations import STEPS
+from search.catalog.rows import Batch, FileRow, KnownFile, NewImage, Root
+from search.catalog.sqlite_catalog import FILE, Catalog
+from search.errors import ConfigError, Conflict, NotFound, Unavailable
+from search.types import Box, EmbeddingSpace, ImageId, Location, Rejected, Tag, TagKind
+
+SPACE = EmbeddingSpace("test", 8, "f" * 32)
+DOG = Tag(TagKind.OBJECT, "dog", 0.9, "detector", Box(0.1, 0.2, 0.3, 0.4))
+
+
+def an_id(number: int) -> ImageId:
+    return ImageId(f"{number:032x}")
+
+
+def an_image(number: int = 1, **changes: object) -> NewImage:
+    vector = np.zeros(8, np.float32)
+    vector[number % 8] = 1
+    values: dict = {
+        "id": an_id(number), "width": 640, "height": 480, "mime_type": "image/jpeg", "bytes": 1234, "phash": 2**63 + 5,
+        "models": "models-1", "vector": vector, "tags": (DOG,),
+    }  # fmt: skip
+    return NewImage(**{**values, **changes})
+
+
+def a_file(path: str = "a.jpg", inode: int = 1) -> FileRow:
+    return FileRow(path, 1234, 5, inode)
+
+
+def write(catalog: Catalog, root: Root, *numbers: int, **changes: object) -> None:
+    """Write images, each with one file that is named by its number."""
+    images = [an_image(number, **changes) for number in numbers]
+    catalog.write(root, Batch(SPACE, images, [(a_file(f"{int(i.id, 16)}.jpg"), i.id) for i in images]))
+
+
+@pytest.fixture
+def catalog(tmp_path: Path) -> Iterator[Catalog]:
+    with Catalog(tmp_path / "library", create=True) as catalog:
+        yield catalog
+
+
+@pytest.fixture
+def root(catalog: Catalog) -> Root:
+    return catalog.root(Path("/photos"))
+
+
+def test_a_record_comes_back_with_all_its_fields(catalog: Catalog, root: Root) -> None:
+    taken, place = datetime(2024, 5, 17, 18, 30), Location(-33.5, 151.25)
+    details = {
+        "taken_at": taken,
+        "camera": "Canon",
+        "location": place,
+        "caption": "A dog",
+        "caption_source": "composed",
+    }
+    write(catalog, root, 1, **details)
+    record = catalog.record(an_id(1))
+    assert (record.width, record.height, record.mime_type, record.bytes) == (640, 480, "image/jpeg", 1234)
+    assert (record.taken_at, record.camera, record.location) == (taken, "Canon", place)
+    assert (record.caption, record.caption_source, record.alt_text) == ("A dog", "composed", None)
+    assert record.tags == (DOG,)
+    assert record.files == ("1.jpg",)
+    ordinals, hashes = catalog.phashes()
+    assert (ordinals.tolist(), hashes.tolist()) == ([record.ordinal], [2**63 + 5])
+    vector = catalog.embedding(record.ordinal, SPACE)
+    assert vector is not None
+    assert vector.tolist() == [0, 1, 0, 0, 0, 0, 0, 0]
+
+
+def test_records_come_in_the_order_asked_without_those_that_are_gone(catalog: Catalog, root: Root) -> None:
+    write(catalog, root, 1, 2, 3)
+    one, two, three = (catalog.find(an_id(n)) for n in (1, 2, 3))
+    assert [r.id for r in catalog.records([three, 999, one, two])] == [an_id(3), an_id(1), an_id(2)]
+    with pytest.raises(NotFound):
+        catalog.record(an_id(9))
+
+
+def test_an_image_that_is_annotated_anew_keeps_its_ordinal(catalog: Catalog, root: Root) -> None:
+    write(catalog, root, 1)
+    before = catalog.record(an_id(1))
+    cat = Tag(TagKind.OBJECT, "cat", 0.8, "detector")
+    write(catalog, root, 1, tags=(cat,), models="models-2")
+    after = catalog.record(an_id(1))
+    assert after.ordinal == before.ordinal
+    assert after.tags == (cat,)
+    assert catalog.models_of([an_id(1), an_id(2)]) == {an_id(1): "models-2"}
+
+
+def test_ordinals_are_never_given_again(catalog: Catalog, root: Root) -> None:
+    write(catalog, root, 1, 2)
+    last = catalog.find(an_id(2))
+    catalog.delete(an_id(2))
+    write(catalog, root, 3)
+    assert catalog.find(an_id(3)) == last + 1
+
+
+def test_two_files_of_one_image_and_the_loss_of_each(catalog: Catalog, root: Root) -> None:
+    image = an_image(1)
+    catalog.write(root, Batch(SPACE, [image], [(a_file("b.jpg"), image.id), (a_file("a.jpg", 2), image.id)]))
+    assert catalog.record(image.id).files == ("a.jpg", "b.jpg")
+    assert catalog.locate(image.id) == [Path("/photos/a.jpg"), Path("/photos/b.jpg")]
+    catalog.remove_files(root, ["b.jpg"])
+    assert catalog.record(image.id).files == ("a.jpg",)
+    catalog.remove_files(root, ["a.jpg"])
+    assert catalog.find(image.id) is None
+    assert catalog.counts() == {"images": 0, "files": 0, "rejected": 0}
+
+
+def test_a_file_that_holds_another_picture_now_takes_the_old_one_along(catalog: Catalog, root: Root) -> None:
+    catalog.write(root, Batch(SPACE, [an_image(1)], [(a_file(), an_id(1))]))
+    catalog.write(root, Batch(SPACE, [an_image(2)], [(a_file(), an_id(2))]))
+    assert catalog.find(an_id(1)) is None
+    assert catalog.record(an_id(2)).files == ("a.jpg",)
+    catalog.write(root, Batch(SPACE, rejected=[(a_file(), "the file is empty")]))
+    assert catalog.counts() == {"images": 0, "files": 0, "rejected": 1}
+
+
+def test_moved_files_keep_their_image(catalog: Catalog, root: Root) -> None:
+    write(catalog, root, 1)
+    catalog.move(root, [("1.jpg", a_file("new/1.jpg"))])
+    assert catalog.record(an_id(1)).files == ("new/1.jpg",)
+    assert catalog.resolve("/photos/new/1.jpg") == an_id(1)
+    assert catalog.resolve("/photos/1.jpg") is None
+    assert catalog.resolve("/elsewhere/1.jpg") is None
+
+
+def test_what_is_known_of_files_is_told_for_a_part_of_the_root(catalog: Catalog, root: Root) -> None:
+    image = an_image(1)
+    files = [
+        (a_file(path, inode), image.id) for inode, path in enumerate(["a/1.jpg", "a/b/2.jpg", "ab/3.jpg", "a.jpg"])
+    ]
+    catalog.write(root, Batch(SPACE, [image], files, [(a_file("a/bad.jpg"), "broken")]))
+    assert set(catalog.known_files(root, PurePosixPath("a"))) == {"a/1.jpg", "a/b/2.jpg", "a/bad.jpg"}
+    assert set(catalog.known_files(root, PurePosixPath("a.jpg"))) == {"a.jpg"}
+    assert len(catalog.known_files(root)) == 5
+    ordinal = catalog.find(image.id)
+    assert catalog.known_files(root)["a/1.jpg"] == KnownFile(1234, 5, 0, ordinal, None, "models-1")
+    assert catalog.known_files(root)["a/bad.jpg"].reason == "broken"
+    assert catalog.rejected() == [Rejected("/photos/a/bad.jpg", "broken")]
+
+
+def test_file_names_that_are_no_text_are_kept_as_they_are(catalog: Catalog, root: Root) -> None:
+    name = os.fsdecode(b"caf\xe9.jpg")
+    catalog.write(root, Batch(SPACE, [an_image(1)], [(a_file(name), an_id(1))]))
+    assert list(catalog.known_files(root)) == [name]
+    assert catalog.locate(an_id(1)) == [Path("/photos") / name]
+    catalog.record(an_id(1)).files[0].encode("utf-8")
+
+
+def test_people_overrule_models_now_and_later(catalog: Catalog, root: Root) -> None:
+    write(catalog, root, 1, caption="A dog", caption_source="composed")
+    edited = catalog.edit(
+        an_id(1), add=[(TagKind.USER, "Rex")], remove=[(TagKind.OBJECT, "Dog")], caption="Rex", alt_text="Rex runs"
+    )
+    assert edited.tags == (Tag(TagKind.USER, "Rex", 1.0, "person"),)
+    assert (edited.caption, edited.caption_source, edited.alt_text) == ("Rex", "person", "Rex runs")
+    write(catalog, root, 1, caption="A cat", caption_source="composed")
+    assert catalog.record(an_id(1)) == edited
+    catalog.remove_files(root, ["1.jpg"])
+    write(catalog, root, 1)
+    again = catalog.record(an_id(1))
+    assert (again.tags, again.caption) == (edited.tags, "Rex")
+
+
+def test_an_edit_can_be_taken_back_and_an_empty_text_takes_away(catalog: Catalog, root: Root) -> None:
+    write(catalog, root, 1, caption="A dog", caption_source="composed")
+    catalog.edit(an_id(1), remove=[(TagKind.OBJECT, "dog")], add=[(TagKind.USER, "x")])
+    back = catalog.edit(an_id(1), add=[(TagKind.OBJECT, "dog")], remove=[(TagKind.USER, "X")], caption="")
+    assert back.tags == (DOG,)
+    assert back.caption is None
+    with pytest.raises(NotFound):
+        catalog.edit(an_id(9), caption="nothing")
+
+
+def test_an_image_that_was_taken_out_is_remembered_as_such(catalog: Catalog, root: Root) -> None:
+    write(catalog, root, 1, 2)
+    catalog.delete(an_id(1))
+    assert catalog.find(an_id(1)) is None
+    assert catalog.hidden([an_id(1), an_id(2)]) == {an_id(1)}
+    assert "1.jpg" not in catalog.known_files(root)
+    catalog.restore([an_id(1)])
+    assert catalog.hidden([an_id(1)]) == set()
+    with pytest.raises(NotFound):
+        catalog.delete(an_id(1))
+
+
+def test_changes_are_told_from_any_point_on(catalog: Catalog, root: Root) -> None:
+    write(catalog, root, 1, 2, 3)
+    one, two, three = (catalog.find(an_id(n)) for n in (1, 2, 3))
+    start = catalog.change
+    assert catalog.changes_since(0).upserted == [one, two, three]
+    assert catalog.changes_since(start) == catalog.changes_since(start)
+    assert not catalog.changes_since(start).upserted
+    catalog.edit(an_id(2), caption="new")
+    catalog.delete(an_id(3))
+    changed = catalog.changes_since(start)
+    assert (changed.upserted, changed.deleted, changed.upto) == ([two], BitMap([three]), catalog.change)
+    catalog.move(root, [("1.jpg", a_file("moved.jpg"))])
+    assert catalog.changes_since(changed.upto).upserted == [one]
+
+
+def test_pictures_are_ordered_by_date_and_then_by_when_they_came(catalog: Catalog, root: Root) -> None:
+    write(catalog, root, 1)
+    write(catalog, root, 2, taken_at=datetime(2020, 1, 1))
+    write(catalog, root, 3, taken_at=datetime(2024, 1, 1))
+    write(catalog, root, 4)
+    by_date = [record.id for record in catalog.records(catalog.by_date().tolist())]
+    assert by_date == [an_id(3), an_id(2), an_id(4), an_id(1)]
+
+
+def test_a_space_is_switched_when_every_image_is_in_it(catalog: Catalog, root: Root) -> None:
+    write(catalog, root, 1, 2)
+    assert catalog.active_space() is None
+    catalog.activate_space(SPACE)
+    assert catalog.active_space() == SPACE
+    other = EmbeddingSpace("other", 8, "0" * 32)
+    assert catalog.missing_in(other) == 2
+    catalog.write(root, Batch(other, [an_image(1), an_image(2)]))
+    assert catalog.missing_in(other) == 0
+    catalog.activate_space(other)
+    assert list(catalog.embeddings(SPACE)) == []
+    assert sum(len(ordinals) for ordinals, _ in catalog.embeddings(other)) == 2
+
+
+def test_a_second_process_that_would_write_is_refused(catalog: Catalog) -> None:
+    code = f"from search.catalog.sqlite_catalog import Catalog\nfrom pathlib import Path\nwith Catalog(Path({str(catalog.data)!r})).write_lock(): pass"  # fmt: skip  # noqa: E501
+    with catalog.write_lock():
+        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+        assert "Conflict" in done.stderr
+        with pytest.raises(Conflict), catalog.write_lock():
+            pass
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+@pytest.mark.parametrize("kind", ["text", "foreign", "newer"])
+def test_what_is_no_catalogue_of_ours_is_refused_and_left_alone(tmp_path: Path, kind: str) -> None:
+    path = tmp_path / FILE
+    if kind == "text":
+        path.write_text("These are my notes. " * 300)
+    elif kind == "foreign":
+        with sqlite3.connect(path) as other:
+            other.execute("CREATE TABLE mine (x)")
+        other.close()
+    else:
+        Catalog(tmp_path, create=True).close()
+        with sqlite3.connect(path) as newer:
+            newer.execute(f"PRAGMA user_version = {len(STEPS) + 1}")
+        newer.close()
+    before = path.read_bytes()
+    with pytest.raises(ConfigError):
+        Catalog(tmp_path, create=True)
+    assert path.read_bytes() == before
+
+
+def test_without_a_library_one_is_told_what_to_run(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="snapseek index"):
+        Catalog(tmp_path / "nowhere")
+    assert not (tmp_path / "nowhere").exists()
+
+
+def test_a_full_disk_changes_nothing(catalog: Catalog, root: Root) -> None:
+    write(catalog, root, 1)
+    (pages,) = catalog._connection.execute("PRAGMA page_count").fetchone()
+    catalog._connection.execute(f"PRAGMA max_page_count = {pages + 2}")
+    with pytest.raises(Unavailable, match="disk is full"):
+        write(catalog, root, *range(100, 400))
+    assert catalog.counts()["images"] == 1
+    assert catalog.check() == []
+    catalog._connection.execute("PRAGMA max_page_count = 1000000")
+    write(catalog, root, *range(100, 400))
+    assert catalog.counts()["images"] == 301
+
+
+def test_damage_is_found(catalog: Catalog, root: Root) -> None:
+    write(catalog, root, 1, 2, 3)
+    catalog.activate_space(SPACE)
+    assert catalog.check() == []
+    one, two = catalog.find(an_id(1)), catalog.find(an_id(2))
+    catalog._connection.execute("UPDATE embedding SET vector = x'00' WHERE ordinal = ?", (one,))
+    catalog._connection.execute("DELETE FROM embedding WHERE ordinal = ?", (two,))
+    catalog._connection.execute("DELETE FROM file WHERE path = ?", (b"3.jpg",))
+    assert {problem.what for problem in catalog.check()} == {
+        "a vector that is not of unit length", "an image without a vector", "an image without a file",
+    }  # fmt: skip
+
+
+def test_threads_read_while_one_writes(catalog: Catalog, root: Root) -> None:
+    write(catalog, root, 1)
+    failed: list[BaseException] = []
+
+    def read() -> None:
+        try:
+            for _ in range(60):
+                for record in catalog.records(catalog.by_date().tolist()):
+                    assert record.files
+                    assert record.tags == (DOG,)
+        except BaseException as error:
+            failed.append(error)
+
+    readers = [threading.Thread(target=read) for _ in range(3)]
+    for reader in readers:
+        reader.start()
+    for number in range(2, 42):
+        write(catalog, root, number)
+    for reader in readers:
+        reader.join()
+    assert not failed
+
+
+WRITER = """
+import sys
+from pathlib import Path
+sys.path.insert(0, sys.argv[2])
+from test_catalog import SPACE, a_file, an_image
+from search.catalog.rows import Batch
+from search.catalog.sqlite_catalog import Catalog
+catalog = Catalog(Path(sys.argv[1]), create=True)
+root = catalog.root(Path("/photos"))
+number = int(sys.argv[3])
+while True:
+    images = [an_image(number + i) for i in range(10)]
+    catalog.write(root, Batch(SPACE, images, [(a_file(f"{i.id}.jpg"), i.id) for i in images]))
+    number += 10
+    print(number, flush=True)
+"""
+
+
+def test_a_writer_that_is_killed_leaves_whole_batches_only(tmp_path: Path) -> None:
+    for attempt in range(3):
+        here = str(Path(__file__).parent)
+        start = str(1 + attempt * 100_000)
+        command = [sys.executable, "-c", WRITER, str(tmp_path), here, start]
+        with subprocess.Popen(command, stdout=subprocess.PIPE) as writer:
+            assert writer.stdout is not None
+            writer.stdout.readline()
+            time.sleep(0.15)
+            writer.kill()
+        with Catalog(tmp_path) as catalog:
+            counts = catalog.counts()
+            assert counts["images"] % 10 == 0
+            assert counts["images"] == counts["files"] > 0
+            assert catalog.check() == []
+            assert len(catalog.changes_since(0).upserted) == counts["images"]
