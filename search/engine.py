@@ -208,11 +208,12 @@ class SearchEngine:
         return None if query.images or query.vector is not None else self._cutoff
 
     def _cut(self, query: Query, ranking: Ranking, cutoff: float | None) -> Ranking:
-        """Drop what is not relevant. An image that carries the very words as a label stays."""
+        """Drop what is not relevant. Unless a number was asked for, an image with the very words as a label stays."""
         if cutoff is None:
             return ranking
         kept = ranking.relevance >= cutoff
-        labelled = explain.labelled_as(self._tags, query.texts) if query.mode is Mode.BLEND else BitMap()
+        by_default = query.cutoff == "auto" and query.mode is Mode.BLEND
+        labelled = explain.labelled_as(self._tags, query.texts) if by_default else BitMap()
         if labelled:
             kept |= np.isin(ranking.ordinals, ordinals_of(labelled))
         return ranking.take(np.flatnonzero(kept))
@@ -221,9 +222,7 @@ class SearchEngine:
         ranks_itself = bool(query.texts or query.images or query.vector or query.not_texts or query.not_images)
         if query.sort is Sort.RELEVANCE and ranks_itself:
             return ranking.take(fusion.best_first(ranking.score))
-        dated = self._records.by_date()
-        if query.sort is Sort.OLDEST:
-            dated = dated[::-1]
+        dated = self._records.by_date(oldest_first=query.sort is Sort.OLDEST)
         place = np.full(int(max(dated.max(initial=0), ranking.ordinals.max(initial=0))) + 1, len(dated))
         place[dated] = np.arange(len(dated))
         return ranking.take(np.argsort(place[ranking.ordinals], kind="stable"))

@@ -121,8 +121,8 @@ class Records(Protocol):
         """Return records in the order asked; images that are gone meanwhile are left out."""
         ...
 
-    def by_date(self) -> Ordinals:
-        """Return all ordinals, newest picture first; those without a date follow, last indexed first."""
+    def by_date(self, *, oldest_first: bool = False) -> Ordinals:
+        """Return all ordinals by the date of the picture; those without one follow, last indexed first."""
         ...
 
     def embedding(self, ordinal: int, space: EmbeddingSpace) -> Vector | None: ...

@@ -56,7 +56,7 @@ class Catalog:
         self._local = threading.local()
         self._all: list[sqlite3.Connection] = []
         self._guard = threading.Lock()
-        self._dated: tuple[int, Ordinals] | None = None
+        self._dated: dict[bool, tuple[int, Ordinals]] = {}
         self._hashes: tuple[int, tuple[Ordinals, NDArray[np.uint64]]] | None = None
         if not self._path.exists():
             if not create:
@@ -378,12 +378,14 @@ class Catalog:
             for id, caption, alt_text, added, removed in found
         }
 
-    def by_date(self) -> Ordinals:
+    def by_date(self, *, oldest_first: bool = False) -> Ordinals:
         change = self.change
-        if self._dated is None or self._dated[0] != change:
-            found = self._rows("SELECT ordinal FROM image ORDER BY taken_at IS NULL, taken_at DESC, ordinal DESC")
-            self._dated = change, np.array([ordinal for (ordinal,) in found], np.uint32)
-        return self._dated[1]
+        known = self._dated.get(oldest_first)
+        if known is None or known[0] != change:
+            way = "ASC" if oldest_first else "DESC"
+            found = self._rows(f"SELECT ordinal FROM image ORDER BY taken_at IS NULL, taken_at {way}, ordinal DESC")
+            known = self._dated[oldest_first] = change, np.array([ordinal for (ordinal,) in found], np.uint32)
+        return known[1]
 
     def phashes(self) -> tuple[Ordinals, NDArray[np.uint64]]:
         change = self.change

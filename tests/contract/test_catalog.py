@@ -221,6 +221,8 @@ def test_pictures_are_ordered_by_date_and_then_by_when_they_came(catalog: Catalo
     write(catalog, root, 4)
     by_date = [record.id for record in catalog.records(catalog.by_date().tolist())]
     assert by_date == [an_id(3), an_id(2), an_id(4), an_id(1)]
+    oldest = [record.id for record in catalog.records(catalog.by_date(oldest_first=True).tolist())]
+    assert oldest == [an_id(2), an_id(3), an_id(4), an_id(1)]
 
 
 def test_a_space_is_switched_when_every_image_is_in_it(catalog: Catalog, root: Root) -> None:
