@@ -17,6 +17,7 @@ from api.deps import Context, needs
 from api.metrics import Metrics, MetricsMiddleware
 from api.pages import LibraryPages
 from api.routes import facets, health, images, search, similar
+from api.schemas import Problem
 from indexer.lookup import PictureLookup
 from indexer.media import Media
 from indexer.pool import DecodePool
@@ -24,6 +25,10 @@ from search.config import Config
 from search.services import Services
 from ui.routes import STATIC, make_router
 
+PROBLEM_RESPONSE = {
+    "description": "What is wrong, as a problem document",
+    "content": {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}},
+}
 LOOPBACK_HOSTS = ["localhost", "127.0.0.1", "[::1]"]
 
 PAGE_POLICY = (
@@ -71,7 +76,7 @@ def create_app(services: Services) -> FastAPI:
 
 def with_routes(**options: Any) -> FastAPI:
     """Return an application with the routes of the HTTP API, which is all that its description needs."""
-    app = FastAPI(
+    app = DescribedAPI(
         title="Snapseek",
         version=importlib.metadata.version("snapseek"),
         description="Semantic image search over one library.",
@@ -83,6 +88,18 @@ def with_routes(**options: Any) -> FastAPI:
     for module in (search, images, similar, facets):
         app.include_router(module.router, dependencies=[needs(auth.Scope.SEARCH)])
     return app
+
+
+class DescribedAPI(FastAPI):
+    """An application whose description says that every error is a problem document."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options, responses=dict.fromkeys(("4XX", "503"), PROBLEM_RESPONSE))
+
+    def openapi(self) -> dict[str, Any]:
+        document = super().openapi()
+        document["components"]["schemas"]["Problem"] = Problem.model_json_schema()
+        return document
 
 
 def allowed_hosts(config: Config) -> list[str]:

@@ -58,6 +58,9 @@ def install(app: FastAPI, backend: PageBackend) -> None:
 
     def respond(request: Request, error: Exception) -> Response:
         problem, headers = problem_of(error)
+        if problem.status == HTTPStatus.METHOD_NOT_ALLOWED:  # the router names the methods of one handler only
+            path = getattr(request.scope.get("route"), "path", None)
+            headers["Allow"] = ", ".join(method.upper() for method in app.openapi()["paths"].get(path, ("get",)))
         if _wants_page(request):
             page = error_page(request, backend, ErrorView(problem.title, problem.detail), problem.status)
             page.headers.update(headers)

@@ -9,7 +9,6 @@ from fastapi import APIRouter, Query
 from api.deps import ServicesDep
 from api.schemas import FacetsOut, Suggestion, SuggestOut, facets_out
 from search import filters
-from search.errors import InvalidQuery
 from search.facets import FACETS
 from search.limits import FACET_VALUES
 from search.types import Filter
@@ -30,11 +29,9 @@ def facets(
 def suggest(
     services: ServicesDep,
     q: Annotated[str, Query(description="The beginning of a word", max_length=100)] = "",
-    k: int = 10,
+    k: Annotated[int, Query(ge=1, le=100, description="How many completions")] = 10,
 ) -> SuggestOut:
     """Complete a word to labels of the library, with counts, and to fields of the filter language."""
-    if not 1 <= k <= 100:
-        raise InvalidQuery(f"k must be 1–100, got {k}")
     labels = services.tags.labels(q.strip(), k=k) if q.strip() else []
     suggestions = [
         Suggestion(text=f"{kind}:{filters.quoted(label)}", kind=kind, label=label, count=count)

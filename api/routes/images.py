@@ -16,6 +16,8 @@ from search.errors import InvalidQuery
 
 router = APIRouter(tags=["images"])
 
+BINARY = {"image/*": {}}
+WEBP = {"image/webp": {}}
 MEDIA_HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "Content-Security-Policy": "sandbox; default-src 'none'; style-src 'unsafe-inline'",
@@ -29,7 +31,7 @@ def image(services: ServicesDep, id: ImageIdDep) -> ImageOut:
     return ImageOut.from_domain(services.catalog.record(id))
 
 
-@router.get("/v1/images/{id}/file", response_class=FileResponse)
+@router.get("/v1/images/{id}/file", response_class=FileResponse, responses={200: {"content": BINARY}})
 def original(context: ContextDep, id: ImageIdDep) -> FileResponse:
     """Return the original bytes."""
     path, mime_type = context.media.original(id)
@@ -37,7 +39,7 @@ def original(context: ContextDep, id: ImageIdDep) -> FileResponse:
     return FileResponse(path, media_type=mime_type, headers={**MEDIA_HEADERS, "Content-Disposition": disposition})
 
 
-@router.get("/v1/images/{id}/thumbnail", response_class=FileResponse)
+@router.get("/v1/images/{id}/thumbnail", response_class=FileResponse, responses={200: {"content": WEBP}})
 def thumbnail(
     context: ContextDep, id: ImageIdDep, size: Annotated[int, Query(description="256, 512 or 1024 pixels")] = 512
 ) -> FileResponse:

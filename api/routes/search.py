@@ -10,6 +10,7 @@ from api.deps import ServicesDep
 from api.schemas import SearchIn, SearchOut
 from search import filters
 from search.errors import InvalidQuery
+from search.limits import MAX_K
 from search.types import Filter, Mode, Sort
 from search.types import Query as SearchQuery
 
@@ -22,7 +23,7 @@ def search(
     q: Annotated[str, Query(description="What to look for, in words; empty lists by the filter alone")] = "",
     filter: Annotated[str, Query(description="Filter expression: `object:dog -object:person year:2024`")] = "",
     not_: Annotated[str, Query(alias="not", description="What to move away from, in words")] = "",
-    k: Annotated[int, Query(description="Hits a page, 1–200")] = 24,
+    k: Annotated[int, Query(ge=1, le=MAX_K, description="Hits a page")] = 24,
     cursor: Annotated[str | None, Query(description="`next` of the page before")] = None,
     facets: Annotated[str, Query(description="Facets to count, separated by commas")] = "",
     sort: Sort = Sort.RELEVANCE,

@@ -76,3 +76,18 @@ def test_a_key_opens_what_its_scope_says(keyed: tuple[TestClient, str]) -> None:
     assert client.get("/", auth=("me", key)).status_code == 200
     assert client.delete(f"/v1/images/{'0' * 32}", headers=headers).status_code == 403
     assert client.get("/v1/search", headers={"Authorization": "Bearer wrong"}).status_code == 401
+
+
+def test_a_405_names_every_method_of_the_path(client: TestClient) -> None:
+    answer = client.post(f"/v1/images/{'0' * 32}")
+    assert answer.status_code == 405
+    assert set(answer.headers["allow"].split(", ")) == {"GET", "PATCH", "DELETE"}
+    assert answer.headers["content-type"] == "application/problem+json"
+
+
+def test_every_operation_says_what_an_error_looks_like(client: TestClient) -> None:
+    document = client.get("/openapi.json").json()
+    for path, methods in document["paths"].items():
+        for method, operation in methods.items():
+            assert list(operation["responses"]["4XX"]["content"]) == ["application/problem+json"], (method, path)
+    assert document["components"]["schemas"]["Problem"]["required"] == ["title", "status", "detail"]
