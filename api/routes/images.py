@@ -16,8 +16,8 @@ from search.errors import InvalidQuery
 
 router = APIRouter(tags=["images"])
 
-BINARY = {"image/*": {}}
-WEBP = {"image/webp": {}}
+BINARY: dict[str, dict[str, str]] = {"image/*": {}}
+WEBP: dict[str, dict[str, str]] = {"image/webp": {}}
 MEDIA_HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "Content-Security-Policy": "sandbox; default-src 'none'; style-src 'unsafe-inline'",

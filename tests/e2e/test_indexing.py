@@ -4,9 +4,11 @@ import json
 import os
 import shutil
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -16,7 +18,7 @@ from PIL import Image
 
 from search.catalog.sqlite_catalog import Catalog
 from search.config import load_config
-from search.errors import ConfigError, Conflict
+from search.errors import ConfigError, Conflict, SpaceMismatch
 from search.filters import parse
 from search.services import open_services
 from search.types import Query, Rejected, TagKind
@@ -215,6 +217,23 @@ def test_a_damaged_projection_is_found_and_made_again(tmp_path: Path) -> None:
         assert verify_library(config, catalog, repair=True) == ([], 1)
         assert verify_library(config, catalog, repair=False) == ([], 0)
     assert paths(library, "object:cat") == ["pets/chelsea.png"]
+
+
+def test_a_library_of_other_models_is_not_searched_until_it_is_brought_up_to_date(tmp_path: Path) -> None:
+    library, source = tmp_path / "library", tmp_path / "photos"
+    save(source / "a.jpg")
+    index(library, source)
+    with closing(sqlite3.connect(library / "catalog.sqlite")) as catalog, catalog:
+        catalog.execute("UPDATE space SET fingerprint = 'of last year'")
+        catalog.execute("UPDATE meta SET value = 'of last year' WHERE key = 'space'")
+        catalog.execute("UPDATE image SET models = 'of last year'")
+    with pytest.raises(SpaceMismatch, match="snapseek index"), open_services(load_config(data=library)):
+        pass
+    command = [str(Path(sys.executable).with_name("snapseek")), "search", "dog", "--data", str(library)]
+    assert subprocess.run(command, capture_output=True, check=False).returncode == 2
+    assert index(library, source).indexed == 1
+    assert paths(library) == ["a.jpg"]
+    assert is_sound(library)
 
 
 def test_a_second_writer_is_refused_at_once(tmp_path: Path) -> None:
