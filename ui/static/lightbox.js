@@ -34,7 +34,7 @@ function show(position) {
   index = (position + links.length) % links.length;
   const link = links[index];
   picture.src = link.dataset.large;
-  picture.alt = link.querySelector("img").alt;
+  picture.alt = link.querySelector("img").alt || link.dataset.caption;
   caption.textContent = link.dataset.caption;
   why.textContent = link.dataset.why;
   place.textContent = `${index + 1} of ${links.length} on this page`;
