@@ -50,7 +50,7 @@ def create_app(services: Services) -> FastAPI:
     pool = DecodePool(config, workers=1)
     context = Context(
         services=services,
-        lookup=PictureLookup(pool, services.profile, max_bytes=config.max_upload_bytes),
+        lookup=PictureLookup(pool, lambda: services.profile, max_bytes=config.max_upload_bytes),
         media=Media(config.data, services.catalog, pool),
         keys=auth.parse_keys(config.api_keys),
     )

@@ -28,11 +28,13 @@ def main() -> None:
 Command = Callable[..., int | None]
 
 
-def command(name: str, *, default_data: str | None = None) -> Callable[[Command], click.Command]:
+def command(
+    name: str, *, default_data: str | None = None, group: click.Group = main
+) -> Callable[[Command], click.Command]:
     """Make a subcommand with the options that all have. The function returns the exit status; None is 0."""
 
     def wrap(function: Command) -> click.Command:
-        @main.command(name)
+        @group.command(name)
         @click.option("--data", type=click.Path(path_type=Path), help="Folder of the library.", default=default_data)
         @click.option("--json", "as_json", is_flag=True, help="Print one JSON document on stdout, nothing else.")
         @functools.wraps(function)
@@ -58,16 +60,23 @@ def emit(document: Any) -> None:
 
 
 @command("index")
-@click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path))
-@click.option("--profile", help="Models for a new library: auto, lite or FILE.toml.")
+@click.argument("paths", nargs=-1, type=click.Path(path_type=Path))
+@click.option("--profile", help="Models: auto, lite, clip or FILE.toml. Another than the library's replaces it.")
+@click.option("--offline", is_flag=True, default=None, help="Never ask the network.")
 @click.option("--workers", type=int, help="Processes that decode pictures; 0 is one for each core.")
 def index(paths: tuple[Path, ...], as_json: bool, **flags: Any) -> int:
-    """Add the pictures below PATHS to the library, and recognise what was changed, moved or deleted there."""
+    """Add the pictures below PATHS to the library, and recognise what was changed, moved or deleted there.
+
+    Without PATHS, the files that the library knows are gone over: after a change of models, say.
+    """
     from api.progress import Bar
     from indexer.pipeline import index_paths
 
+    config = load_config(**flags)
+    if not paths and not config.data.exists():
+        raise ConfigError("name the folders to index: snapseek index PATH...")
     with Bar() as bar:
-        report = index_paths(load_config(**flags), paths, progress=bar)
+        report = index_paths(config, paths, progress=bar)
     if as_json:
         emit(report.as_dict())
     else:
@@ -135,7 +144,7 @@ def similar(data: Path | None, as_json: bool, picture: str, by: str, filter_: st
             results = services.engine.similar(id, **options)
         else:
             with opened(Path(picture)) as file, DecodePool(services.config, workers=1) as pool:
-                lookup = PictureLookup(pool, services.profile, max_bytes=services.config.max_file_bytes)
+                lookup = PictureLookup(pool, lambda: services.profile, max_bytes=services.config.max_file_bytes)
                 results = services.engine.similar_to(lookup.picture(file), **options)
         show_results(results, as_json)
 
@@ -255,20 +264,76 @@ def rm(data: Path | None, as_json: bool, pictures: tuple[str, ...]) -> None:
         click.echo(f"removed {len(ids)} from the library")
 
 
-@command("models")
-@click.argument("action", type=click.Choice(["list"]))
-def models(data: Path | None, as_json: bool, action: str) -> None:
-    """List what each profile is made of: task, model, licence, size, and whether its weights are here."""
-    from indexer.profiles import model_cards
+@main.group("models")
+def models() -> None:
+    """List, fetch and measure what profiles are made of."""
 
-    cards = model_cards()
+
+@command("list", group=models)
+@click.argument("profile", required=False)
+def models_list(data: Path | None, as_json: bool, profile: str | None) -> None:
+    """List what each profile is made of, and the families of models that a profile may name."""
+    from indexer.families import families
+    from indexer.model_store import cards
+
+    listed, known = cards(profile), families()
     if as_json:
-        emit({"models": cards})
+        emit({"models": [card.as_dict() for card in listed], "families": [family.as_dict() for family in known]})
         return
-    for card in cards:
-        here = "here" if card["present"] else "MISSING"
-        click.echo(f"{card['profile']:5} {card['task']:10} {card['name']:34} {card['bytes'] / 2**20:6.1f} MB  {here}")
-        click.secho(f"      {card['licence']}; from {card['source']}", dim=True)
+    for card in listed:
+        here = "here" if card.present else "MISSING"
+        click.echo(f"{card.profile:5} {card.task:10} {card.name:38} {card.bytes / 2**20:7.1f} MB  {here}")
+        click.secho(f"      {card.licence}; from {card.source}", dim=True)
+    if profile is None:
+        click.echo("\nModels that a profile of your own may name (docs/models.md):")
+        for family in known:
+            click.echo(f"{family.task:10} {family.name:34} {family.size:>12}  {family.licence}")
+            click.secho(f"      library = {family.library!r}, model = {family.model!r}", dim=True)
+
+
+@command("pull", group=models)
+@click.argument("profile")
+def models_pull(data: Path | None, as_json: bool, profile: str) -> None:
+    """Fetch and check the weights of PROFILE, so that indexing needs no network."""
+    from dataclasses import asdict
+
+    from indexer.model_store import pull
+    from search.profile_file import stored_name
+
+    pulled = []
+    for model in pull(stored_name(profile)):
+        pulled.append(asdict(model))
+        if not as_json:
+            click.echo(f"{model.task:10} {model.model}  {model.bytes / 2**20:.1f} MB  commit {model.commit}")
+    if as_json:
+        emit({"pulled": pulled})
+    elif not pulled:
+        click.echo(f"profile {profile} needs nothing from the hub")
+
+
+@command("bench", group=models)
+@click.argument("profile")
+@click.option("--seconds", default=5.0, show_default=True, help="Time for each measurement.")
+def models_bench(data: Path | None, as_json: bool, profile: str, seconds: float) -> None:
+    """Measure the embedding model of PROFILE in each runtime and precision: speed, and cosine to single precision."""
+    from dataclasses import asdict
+
+    from indexer.model_bench import bench
+    from search.profile_file import stored_name
+
+    rows = [asdict(row) for row in bench(stored_name(profile), seconds=seconds)]
+    if as_json:
+        emit({"bench": rows})
+        return
+    click.echo(f"{'runtime':10} {'precision':10} {'images/s':>9} {'text ms':>8} {'least cosine':>13}")
+    for row in rows:
+        if row["refused"]:
+            click.echo(f"{row['runtime']:10} {row['precision']:10} refused: {row['refused']}")
+        else:
+            click.echo(
+                f"{row['runtime']:10} {row['precision']:10} {row['images_per_second']:9.1f} {row['text_ms']:8.1f}"
+                f" {row['least_cosine']:13.5f}"
+            )
 
 
 @command("demo", default_data="snapseek-demo")
@@ -280,7 +345,7 @@ def demo(data: Path, as_json: bool, port: int | None) -> None:
     from indexer.pipeline import index_paths
     from indexer.samples import sample_photos
 
-    config = load_config(data=data, port=port)
+    config = load_config(data=data, port=port, profile="lite")
     photos = sample_photos()
     if not photos:
         raise ConfigError("no sample photos here: run `pip install 'snapseek[demo]'`, or `snapseek index` your own")

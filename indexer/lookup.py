@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from typing import BinaryIO
 
 from indexer.pool import DecodePool
@@ -14,7 +15,8 @@ from search.errors import ImageTooLarge
 class PictureLookup:
     """Decodes in a process of its own, and loads the models at the first picture: many servers never see one."""
 
-    def __init__(self, pool: DecodePool, profile_name: str, *, max_bytes: int) -> None:
+    def __init__(self, pool: DecodePool, profile_name: Callable[[], str], *, max_bytes: int) -> None:
+        """``profile_name`` tells the library's profile of the moment."""
         self._pool = pool
         self._profile_name = profile_name
         self._max_bytes = max_bytes
@@ -26,10 +28,12 @@ class PictureLookup:
         data = file.read(self._max_bytes + 1)
         if len(data) > self._max_bytes:
             raise ImageTooLarge(f"a picture to search by may have {self._max_bytes:,} bytes")
+        name = self._profile_name()
         with self._lock:
-            if self._profile is None:
-                self._profile = open_profile(self._profile_name)
-        decoded = self._pool.result(self._pool.submit_bytes(data, self._profile.decode_side))
+            profile = self._profile
+            if profile is None or profile.name != name:
+                profile = self._profile = open_profile(name)
+        decoded = self._pool.result(self._pool.submit_bytes(data, profile.decode_side))
         with self._lock:
-            annotation = self._profile.annotate([decoded.image()])[0]
-        return Picture(annotation.vector, decoded.phash, annotation.tags)
+            annotation = profile.annotate([decoded.image()])[0]
+        return Picture(annotation.vector, decoded.phash, annotation.all_tags)

@@ -11,6 +11,7 @@ import os
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from enum import Enum, auto
 from itertools import islice
 from pathlib import Path, PurePosixPath
 from typing import Protocol
@@ -20,17 +21,18 @@ from pebble import ProcessFuture
 from indexer.changes import Changes, compare
 from indexer.decode import Decoded
 from indexer.media import Media
+from indexer.model_store import choose_profile
 from indexer.pool import DecodePool
 from indexer.profiles import Annotation, Profile, open_profile
 from indexer.report import IndexReport
-from indexer.scan import Found, scan
-from search.catalog.rows import Batch, FileRow, NewImage, Root
-from search.catalog.sqlite_catalog import Catalog
+from indexer.scan import Found, scan, scan_files
+from search.catalog.rows import Batch, FileRow, NewImage, Root, Said
+from search.catalog.sqlite_catalog import WHOLE, Catalog
 from search.config import Config
 from search.errors import ConfigError, SnapseekError
-from search.profile_file import resolve_profile
+from search.profile_file import stored_name
 from search.projections import Projections
-from search.types import EmbeddingSpace, ImageId, Rejected
+from search.types import ImageId, Rejected
 
 log = logging.getLogger(__name__)
 
@@ -46,20 +48,31 @@ class Progress(Protocol):
     def say(self, message: str) -> None: ...
 
 
+class Extent(Enum):
+    """What to look at in a place."""
+
+    FOLDER = auto()
+    """Everything at or below it."""
+    FILE = auto()
+    """A file named by itself: it is let in even if it was taken out before."""
+    KNOWN = auto()
+    """The files that the library knows."""
+
+
 @dataclass(frozen=True, slots=True)
 class Place:
     """A folder that was asked for: its root in the catalogue, and the part of it to scan."""
 
     root: Root
     within: PurePosixPath
-    explicit: bool
-    """A file named by itself: it is let in even if it was taken out before."""
+    extent: Extent
 
 
 def index_paths(config: Config, paths: Sequence[Path], *, progress: Progress) -> IndexReport:
     """Bring the library up to date with the folders and files named; create it at the first run.
 
-    Raises ConfigError for a path that is not there, Conflict when another process is indexing into this library.
+    Without paths, those files are gone over that the library knows. Raises ConfigError for a path that is not there,
+    Conflict when another process is indexing into this library.
     """
     for path in paths:
         if not path.exists():
@@ -68,27 +81,32 @@ def index_paths(config: Config, paths: Sequence[Path], *, progress: Progress) ->
         profile = _profile(config, catalog, progress)
         report = IndexReport(profile.name, profile.encoder.space)
         with DecodePool(config, workers=config.workers or os.cpu_count() or 1) as pool:
-            for path in dict.fromkeys(paths):
-                _index_place(config, catalog, profile, _place(catalog, path), pool, report, progress)
-        _switch_space(config, catalog, profile.encoder.space, progress)
+            places = [_place(catalog, path) for path in dict.fromkeys(paths)]
+            for place in places or [Place(root, WHOLE, Extent.KNOWN) for root in catalog.roots()]:
+                _index_place(config, catalog, profile, place, pool, report, progress)
+        _switch(config, catalog, profile, progress)
         report.finish()
     return report
 
 
 def _profile(config: Config, catalog: Catalog, progress: Progress) -> Profile:
-    """Return the library's profile; a new library takes the one that the config names."""
-    if catalog.profile is None:
-        name, why = resolve_profile(config.profile)
-        profile = open_profile(name)
-        catalog.choose_profile(name)
-        progress.say(f"new library with profile {name}{f': {why}' if why else ''}")
-        return profile
-    if config.profile not in ("auto", catalog.profile):
-        raise ConfigError(
-            f"this library was made with profile {catalog.profile} and keeps it;"
-            f" for {config.profile} take another folder with --data"
-        )
-    return open_profile(catalog.profile)
+    """Return the profile to index with: what the config names, or what the library has or is on its way to.
+
+    A profile is noted before the first image, and becomes the library's when every image has been through it.
+    """
+    present, coming = catalog.profile, catalog.coming_profile
+    if config.profile == "auto":
+        if coming or present:
+            return open_profile(coming or present or "")
+        name, why = choose_profile(config)
+    else:
+        name, why = stored_name(config.profile), ""
+    profile = open_profile(name)
+    if name != (coming or present):
+        what = "new library with profile" if present is None else f"changing from profile {present} to"
+        progress.say(f"{what} {name}{f': {why}' if why else ''}")
+        catalog.note_profile(name)
+    return profile
 
 
 def _place(catalog: Catalog, path: Path) -> Place:
@@ -96,10 +114,14 @@ def _place(catalog: Catalog, path: Path) -> Place:
     absolute = Path(os.path.abspath(path))
     for root in catalog.roots():
         if absolute == root.path or root.path in absolute.parents:
-            return Place(root, PurePosixPath(absolute.relative_to(root.path).as_posix()), absolute.is_file())
+            return Place(root, PurePosixPath(absolute.relative_to(root.path).as_posix()), _extent(absolute))
     if absolute.is_dir():
-        return Place(catalog.root(absolute), PurePosixPath("."), explicit=False)
-    return Place(catalog.root(absolute.parent), PurePosixPath(absolute.name), explicit=True)
+        return Place(catalog.root(absolute), WHOLE, Extent.FOLDER)
+    return Place(catalog.root(absolute.parent), PurePosixPath(absolute.name), Extent.FILE)
+
+
+def _extent(path: Path) -> Extent:
+    return Extent.FILE if path.is_file() else Extent.FOLDER
 
 
 def _index_place(
@@ -130,11 +152,15 @@ def _index_place(
 def _scan(config: Config, catalog: Catalog, profile: Profile, place: Place) -> Changes:
     """Return what changed in a place. Other roots inside it, and the library itself, are left to themselves."""
     known = catalog.known_files(place.root, place.within)
-    if place.explicit:
+    if place.extent is Extent.FILE:
         known = {path: file for path, file in known.items() if file.ordinal is not None or file.reason}
     others = {root.path for root in catalog.roots()} - {place.root.path}
     skip = frozenset(others | {Path(os.path.abspath(config.data))})
-    changes = compare(scan(place.root.path, place.within, skip=skip), known, models=profile.fingerprint)
+    if place.extent is Extent.KNOWN:
+        found = scan_files(place.root.path, known)
+    else:
+        found = scan(place.root.path, place.within, skip=skip)
+    changes = compare(found, known, models=profile.fingerprint)
     if known and len(changes.gone) == len(known) and not (changes.to_read or changes.moved or changes.unchanged):
         raise ConfigError(
             f"{place.root.path / place.within} is empty, but the library knows {len(known)} files there: if a disk is"
@@ -143,17 +169,18 @@ def _scan(config: Config, catalog: Catalog, profile: Profile, place: Place) -> C
     return changes
 
 
-def _switch_space(config: Config, catalog: Catalog, space: EmbeddingSpace, progress: Progress) -> None:
-    """Search in the profile's space from now on, once every image has a vector there; bring the projections along."""
-    if catalog.active_space() != space:
+def _switch(config: Config, catalog: Catalog, profile: Profile, progress: Progress) -> None:
+    """Search with this profile from now on, once every image has been through it; bring the projections along."""
+    space = profile.encoder.space
+    if catalog.active_space() != space or catalog.profile != profile.name:
         missing = catalog.missing_in(space)
         if missing:
             progress.say(
-                f"the models have changed, and {missing} images still have vectors of the old ones:"
-                " run `snapseek index` on the other folders of this library too"
+                f"{missing} images have not been through {profile.name} yet, and search goes on as before:"
+                " run `snapseek index` without a path to finish"
             )
             return
-        catalog.activate_space(space)
+        catalog.activate(profile.name, space)
     projections = Projections(catalog, space, ann_from=config.exact_limit)
     projections.save()
     projections.close()
@@ -237,7 +264,7 @@ class _Writer:
 
     def _fresh(self, pictures: Mapping[ImageId, Decoded]) -> dict[ImageId, Decoded]:
         """Return the pictures that these models have not seen; those that a person took out are left alone."""
-        if self._place.explicit:
+        if self._place.extent is Extent.FILE:
             self._catalog.restore(pictures)
         known = self._catalog.models_of(pictures)
         hidden = self._hidden(pictures)
@@ -255,7 +282,7 @@ class _Writer:
         failed: dict[ImageId, str] = {}
         pictures = list(fresh.values())
         try:
-            annotations: list[Annotation | None] = list(self._profile.annotate([p.image() for p in pictures]))
+            annotations: list[Annotation | None] = list(self._annotated(pictures))
         except SnapseekError:
             raise
         except Exception:
@@ -268,10 +295,15 @@ class _Writer:
 
     def _annotate_alone(self, picture: Decoded, failed: dict[ImageId, str]) -> Annotation | None:
         try:
-            return self._profile.annotate([picture.image()])[0]
+            return self._annotated([picture])[0]
         except Exception as error:
             failed[picture.id] = f"the models failed on it: {error}"
             return None
+
+    def _annotated(self, pictures: Sequence[Decoded]) -> list[Annotation]:
+        said = self._catalog.said([picture.id for picture in pictures], self._profile.encoder.space)
+        before = [said.get(picture.id, Said()) for picture in pictures]
+        return self._profile.annotate([picture.image() for picture in pictures], before)
 
     def _reject(self, batch: Batch, found: Found, reason: str) -> None:
         batch.rejected.append((_row(found), reason))
@@ -293,6 +325,7 @@ def _new_image(picture: Decoded, annotation: Annotation, models: str) -> NewImag
         models=models,
         vector=annotation.vector,
         tags=annotation.tags,
+        done=annotation.done,
         caption=annotation.caption,
         caption_source=annotation.caption_source,
         taken_at=picture.taken_at,

@@ -1,28 +1,35 @@
-"""A profile: which models index a library. Opened by name, or from a TOML file."""
+"""A profile: the models that index a library, opened by name or from a TOML file, and run task by task."""
 
 from __future__ import annotations
 
+import functools
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from pathlib import Path
 
+import numpy as np
 from PIL import Image
 
 from indexer.captioners.composed import ComposedCaptioner
 from indexer.taggers.colors import ColorTagger
 from indexer.taggers.compounds import compounds
-from indexer.taggers.objects import ClassTagger, ObjectTagger
-from indexer.taggers.scenes import SceneTagger
-from search.encoders import adapter, weights
-from search.encoders.lite import LiteEncoder
+from indexer.taggers.lite import ClassTagger, ObjectTagger
+from indexer.taggers.zero_shot import AttributeTagger, SceneTagger, ZeroShotClasses
+from search.catalog.rows import Said
 from search.encoders.lite_vision import LiteVision
-from search.profile_file import read_profile
+from search.encoders.opening import open_clip_encoder, open_encoder
+from search.errors import ModelUnavailable
+from search.profile_file import ModelSpec, ProfileChoice, read_profile
 from search.protocols import Captioner, Encoder, Tagger
-from search.types import Tag, Vector
+from search.types import Tag, TagKind, Vector
+from search.weights import hub
 
-TAGS_VERSION = "1"
-"""Raised whenever taggers or captions change in what they say, so that the next run looks at every picture again."""
+EMBEDDING = "embedding"
+COMPOUNDS = "compounds"
+CAPTIONS = "captions"
+OPENAI_TEXT = "timm/vit_base_patch32_clip_224.openai"
+"""The text tower that YOLO-World was trained with."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,97 +37,216 @@ class Annotation:
     """What the models of a profile say of one picture."""
 
     vector: Vector
-    tags: tuple[Tag, ...]
+    tags: Mapping[str, tuple[Tag, ...]]
+    """By task."""
     caption: str | None
     caption_source: str | None
+    done: Mapping[str, str]
+    """The fingerprint of the model that did each task."""
+
+    @property
+    def all_tags(self) -> tuple[Tag, ...]:
+        return tuple(tag for tags in self.tags.values() for tag in tags)
 
 
-@dataclass(frozen=True, slots=True)
 class Profile:
-    """Models that work together. ``fingerprint`` changes whenever any result may."""
+    """Models that work together."""
 
-    name: str
-    fingerprint: str
-    decode_side: int
-    """Long side, in pixels, of the pictures that the models need."""
-    encoder: Encoder
-    taggers: tuple[Tagger, ...]
-    captioner: Captioner
+    def __init__(self, name: str, encoder: Encoder, taggers: Mapping[str, Tagger], captioner: Captioner | None) -> None:
+        self.name = name
+        self.encoder = encoder
+        self.taggers = taggers
+        """By task, in the order that they run in."""
+        self.captioner = captioner
 
-    def annotate(self, images: Sequence[Image.Image]) -> list[Annotation]:
-        """Return embedding, tags and caption of each upright RGB picture."""
-        vectors = self.encoder.encode_images(images)
-        tags: list[list[Tag]] = [[] for _ in images]
-        for tagger in self.taggers:
-            for found, more in zip(tags, tagger.tag(images, vectors), strict=True):
-                found.extend(more)
-        for found in tags:
-            found.extend(compounds(found))
-        captions = self.captioner.caption(images, tags)
+    @property
+    def decode_side(self) -> int:
+        """Long side, in pixels, of the pictures that the models need."""
+        sides = [self.encoder.side, *(tagger.side for tagger in self.taggers.values())]
+        return max(sides + ([self.captioner.side] if self.captioner else []))
+
+    @functools.cached_property
+    def tasks(self) -> Mapping[str, str]:
+        """The fingerprint of each task's model."""
+        tasks = {EMBEDDING: self.encoder.space.fingerprint}
+        tasks |= {task: _digest(tagger.fingerprint) for task, tagger in self.taggers.items()}
+        return tasks | ({CAPTIONS: _digest(self.captioner.fingerprint)} if self.captioner else {})
+
+    @property
+    def fingerprint(self) -> str:
+        """Changes whenever any result may."""
+        return _digest(repr(sorted(self.tasks.items())))
+
+    def annotate(self, images: Sequence[Image.Image], said: Sequence[Said] | None = None) -> list[Annotation]:
+        """Return what the models say of each upright RGB picture; ``said`` is what they said before, for each.
+
+        A task that its present model did already is not done again.
+        """
+        before = said or [Said()] * len(images)
+        vectors = self._vectors(images, before)
+        tags: list[dict[str, tuple[Tag, ...]]] = [{} for _ in images]
+        for task, tagger in self.taggers.items():
+            stale = [i for i, one in enumerate(before) if one.done.get(task) != self.tasks[task]]
+            for i, one in enumerate(before):
+                tags[i][task] = one.tags.get(task, ())
+            found = tagger.tag([images[i] for i in stale], vectors[stale]) if stale else []
+            for i, new in zip(stale, found, strict=True):
+                tags[i][task] = tuple(new)
+        for found_tags in tags:
+            found_tags[COMPOUNDS] = tuple(compounds([tag for some in found_tags.values() for tag in some]))
+        captions = self._captions(images, before, tags)
+        source = self.captioner.source if self.captioner else None
         return [
-            Annotation(vector, tuple(found), caption or None, self.captioner.source if caption else None)
+            Annotation(vector, found, caption or None, source if caption else None, self.tasks)
             for vector, found, caption in zip(vectors, tags, captions, strict=True)
         ]
 
+    def _vectors(self, images: Sequence[Image.Image], before: Sequence[Said]) -> np.ndarray:
+        space = self.encoder.space
+        vectors = np.empty((len(images), space.dim), np.float32)
+        stale = []
+        for i, one in enumerate(before):
+            if one.vector is None or one.vector.shape != (space.dim,):
+                stale.append(i)
+            else:
+                vectors[i] = one.vector
+        if stale:
+            vectors[stale] = self.encoder.encode_images([images[i] for i in stale])
+        return vectors
+
+    def _captions(
+        self, images: Sequence[Image.Image], before: Sequence[Said], tags: Sequence[Mapping[str, tuple[Tag, ...]]]
+    ) -> list[str]:
+        if self.captioner is None:
+            return [""] * len(images)
+        # A composed caption follows from the tags, which may be new.
+        composed = isinstance(self.captioner, ComposedCaptioner)
+        stale = [i for i, one in enumerate(before) if composed or one.done.get(CAPTIONS) != self.tasks[CAPTIONS]]
+        captions = [one.caption or "" for one in before]
+        all_tags = [[tag for some in tags[i].values() for tag in some] for i in stale]
+        made = self.captioner.caption([images[i] for i in stale], all_tags) if stale else []
+        for i, caption in zip(stale, made, strict=True):
+            captions[i] = caption
+        return captions
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:32]
+
 
 def open_profile(name: str) -> Profile:
-    """Return a profile by name or TOML file. Models load when first used. Raises ConfigError for an unknown one."""
+    """Return a profile by name or TOML file. Nets load when first used.
+
+    Raises ConfigError for an unknown profile, ModelUnavailable where weights are missing.
+    """
     choice = read_profile(name)
-    return _lite(choice.name, adapter.load(choice.adapter_path))
-
-
-def _lite(name: str, chosen: adapter.Adapter) -> Profile:
     vision = LiteVision()
-    encoder = LiteEncoder(vision, chosen)
-    scenes = SceneTagger(encoder.label_embeddings, source="places365-zero-shot")
-    fingerprint = hashlib.sha256(f"{encoder.space.fingerprint} {TAGS_VERSION}".encode()).hexdigest()[:32]
-    return Profile(
-        name=name,
-        fingerprint=fingerprint,
-        decode_side=640,
-        encoder=encoder,
-        taggers=(ObjectTagger(vision), ClassTagger(vision), scenes, ColorTagger()),
-        captioner=ComposedCaptioner(),
-    )
+    encoder = open_encoder(choice, vision)
+    taggers: dict[str, Tagger] = {}
+    captioner: Captioner | None = None
+    for task, spec in choice.tasks.items():
+        if task == CAPTIONS:
+            captioner = _captioner(choice, spec)
+        elif task != EMBEDDING:
+            taggers[task] = TAGGERS[task, spec.library](_Opening(choice, task, spec, encoder, vision))
+    return Profile(name, encoder, taggers, captioner)
 
 
-LITE_MODELS = (
-    ("objects", weights.SSD_MOBILENET),
-    ("classes", weights.EFFICIENTNET),
-    ("text", weights.MINILM),
-    ("tokenizer", weights.MINILM_TOKENIZER),
-)
+@dataclass(frozen=True, slots=True)
+class _Opening:
+    """What a tagger may be made of."""
+
+    choice: ProfileChoice
+    task: str
+    spec: ModelSpec
+    encoder: Encoder
+    vision: LiteVision
+
+    @property
+    def weights(self) -> Path:
+        return hub.locate(self.choice, self.spec, task=self.task)
 
 
-def model_cards() -> list[dict[str, Any]]:
-    """Return what `snapseek models list` prints: each model's task, licence, source, size and whether it is here."""
-    cards = []
-    for task, model in LITE_MODELS:
-        path = model.path
-        present = path is not None and path.is_file()
-        cards.append(
-            {
-                "profile": "lite",
-                "task": task,
-                "name": model.name,
-                "licence": model.licence,
-                "source": f"{model.distribution}: {model.origin}",
-                "bytes": path.stat().st_size if path is not None and present else 0,
-                "path": str(path) if path else None,
-                "present": present,
-            }
-        )
-    built_in = adapter.BUILT_IN
-    cards.append(
-        {
-            "profile": "lite",
-            "task": "adapter",
-            "name": "image–text adapter",
-            "licence": "Apache-2.0; trained on captions under CC BY 4.0",
-            "source": "this package: `snapseek adapt` on 326 photos of COCO 2017",
-            "bytes": built_in.stat().st_size,
-            "path": str(built_in),
-            "present": True,
-        }
-    )
-    return cards
+def _captioner(choice: ProfileChoice, spec: ModelSpec) -> Captioner:
+    if spec.library == "composed":
+        return ComposedCaptioner()
+    from indexer.captioners.transformers_captions import TransformersCaptions
+
+    return TransformersCaptions(hub.locate(choice, spec, task=CAPTIONS), spec)
+
+
+def _ultralytics(opening: _Opening) -> Tagger:
+    from indexer.taggers.ultralytics_objects import UltralyticsObjects
+
+    return UltralyticsObjects(opening.weights, opening.spec)
+
+
+def _yolo_world(opening: _Opening) -> Tagger:
+    from indexer.taggers.ultralytics_objects import UltralyticsObjects
+    from search.encoders.open_clip_encoder import OpenClipEncoder
+
+    model = opening.spec.text_model or OPENAI_TEXT
+    words = open_clip_encoder(opening.choice, opening.spec, task=opening.task, model=model)
+    if not isinstance(words, OpenClipEncoder):
+        raise ModelUnavailable(f"text_model must be a model of open_clip, got {model!r}")
+    return UltralyticsObjects(opening.weights, opening.spec, words=words)
+
+
+def _detector(opening: _Opening) -> Tagger:
+    from indexer.taggers.transformers_objects import FlorenceObjects, TransformersObjects
+    from indexer.transformers_model import TransformersModel
+
+    weights = opening.weights
+    if TransformersModel(weights, opening.spec, "AutoConfig").config.model_type == "florence2":
+        return FlorenceObjects(weights, opening.spec)
+    return TransformersObjects(weights, opening.spec)
+
+
+def _word_detector(opening: _Opening) -> Tagger:
+    from indexer.taggers.transformers_objects import WordObjects
+
+    return WordObjects(opening.weights, opening.spec)
+
+
+def _classes(opening: _Opening) -> Tagger:
+    from indexer.taggers.transformers_classes import TransformersClasses
+
+    return TransformersClasses(opening.weights, opening.spec)
+
+
+def _scenes(opening: _Opening) -> Tagger:
+    from indexer.taggers.transformers_classes import TransformersScenes
+
+    return TransformersScenes(opening.weights, opening.spec)
+
+
+def _segments(opening: _Opening) -> Tagger:
+    from indexer.taggers.transformers_segments import TransformersSegments
+
+    return TransformersSegments(opening.weights, opening.spec)
+
+
+def _text(opening: _Opening) -> Tagger:
+    from indexer.taggers.rapid_ocr import RapidOcr
+
+    return RapidOcr(opening.spec)
+
+
+TAGGERS: Mapping[tuple[str, str], Callable[[_Opening], Tagger]] = {
+    ("objects", "lite"): lambda opening: ObjectTagger(opening.vision),
+    ("objects", "ultralytics"): _ultralytics,
+    ("objects", "transformers"): _detector,
+    ("vocabulary", "ultralytics"): _yolo_world,
+    ("vocabulary", "transformers"): _word_detector,
+    ("classes", "lite"): lambda opening: ClassTagger(opening.vision),
+    ("classes", "transformers"): _classes,
+    ("classes", "zero-shot"): lambda opening: ZeroShotClasses(opening.encoder, opening.spec),
+    ("scenes", "zero-shot"): lambda opening: SceneTagger(opening.encoder),
+    ("scenes", "transformers"): _scenes,
+    ("attributes", "zero-shot"): lambda opening: AttributeTagger(opening.encoder, TagKind.ATTRIBUTE, "attributes.toml"),
+    ("styles", "zero-shot"): lambda opening: AttributeTagger(opening.encoder, TagKind.STYLE, "styles.toml"),
+    ("segments", "transformers"): _segments,
+    ("colors", "palette"): lambda opening: ColorTagger(),  # noqa: ARG005
+    ("text", "rapidocr"): _text,
+}
+"""How each task is done by each library. Libraries that few profiles use are imported when one does."""

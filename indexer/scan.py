@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -86,3 +86,12 @@ def _looks_like_a_picture(path: Path) -> bool:
     with path.open("rb") as file:
         head = file.read(16)
     return head.startswith(_MAGIC) or (head[:4] == b"RIFF" and head[8:12] == b"WEBP") or head[4:8] == b"ftyp"
+
+
+def scan_files(root: Path, paths: Iterable[str]) -> Iterator[Found | Rejected]:
+    """Yield those of some files that are still there."""
+    for path in sorted(paths):
+        if (root / path).is_file():
+            found = _file(root / path, path)
+            if found:
+                yield found

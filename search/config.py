@@ -28,8 +28,10 @@ class Config(BaseSettings):
     )
     profile: str = Field(
         default="auto",
-        description="Models for a new library: `auto`, `lite` or the path of a TOML file. A library keeps its profile.",
+        description="Models: `auto`, `lite`, `clip` or the path of a TOML file. `auto` keeps what a library has; for a"
+        " new one it is `clip` where its weights are here or the hub answers, else `lite`.",
     )
+    offline: bool = Field(default=False, description="Never ask the network, not even whether a model hub answers.")
     store: Literal["embedded"] = Field(default="embedded", description="Where tags and facets live.")
     workers: int = Field(default=0, ge=0, le=64, description="Processes that decode pictures; 0 is one for each core.")
     batch_size: int = Field(default=32, ge=1, le=1024, description="Images that are annotated and written together.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -33,6 +34,8 @@ from search.types import (
     Tag,
     Vector,
 )
+
+TEXTS_REMEMBERED = 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +80,12 @@ class SearchEngine:
         self._encoder = encoder
         self._cutoff = cutoff
         self._exact_limit = exact_limit
+        # Pages, facets and sort orders of one query ask for the same text again and again.
+        self._text_vector = functools.lru_cache(maxsize=TEXTS_REMEMBERED)(self._encoded)
+
+    def _encoded(self, text: str) -> Vector:
+        vector: Vector = self._encoder.encode_texts([text])[0]
+        return vector
 
     @property
     def space(self) -> EmbeddingSpace:
@@ -122,8 +131,7 @@ class SearchEngine:
             return None
         parts: list[tuple[float, Vector]] = []
         if query.texts:
-            texts = self._encoder.encode_texts(query.texts)
-            parts += [(query.weights.text, text) for text in texts]
+            parts += [(query.weights.text, self._text_vector(text)) for text in query.texts]
         parts += [(query.weights.image, self._embedding(id)) for id in query.images]
         if query.vector is not None:
             given = np.asarray(query.vector, dtype=np.float32)
@@ -190,7 +198,7 @@ class SearchEngine:
         return Ranking(ordinals, score, nothing, nothing, keyword)
 
     def _unwanted(self, query: Query) -> list[Vector]:
-        texts = list(self._encoder.encode_texts(query.not_texts)) if query.not_texts else []
+        texts = [self._text_vector(text) for text in query.not_texts]
         return texts + [self._embedding(id) for id in query.not_images]
 
     def _relevance(self, query: Query, similarity: Scores) -> Scores:

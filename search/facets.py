@@ -40,6 +40,7 @@ FACETS: Mapping[str, FacetSpec] = {
         ("scene", "Scenes"),
         ("attribute", "Attributes"),
         ("style", "Style"),
+        ("segment", "Surfaces"),
         ("color", "Colours"),
         ("people", "People"),
         ("orientation", "Orientation"),

@@ -1,63 +1,145 @@
-"""Which profile a name means: a built-in one, or a TOML file of one's own."""
+"""Which models a profile is made of: a built-in one by name, or a TOML file of one's own."""
 
 from __future__ import annotations
 
 import tomllib
+from collections.abc import Iterator
 from dataclasses import dataclass
+from importlib.resources import files
 from pathlib import Path
+from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from search.encoders.adapter import BUILT_IN
 from search.errors import ConfigError
 
-NAMES = ("lite",)
+NAMES = ("lite", "clip")
+
+LIBRARIES: dict[str, tuple[str, ...]] = {
+    "embedding": ("lite", "open_clip"),
+    "objects": ("lite", "ultralytics", "transformers"),
+    "vocabulary": ("ultralytics", "transformers"),
+    "classes": ("lite", "transformers", "zero-shot"),
+    "scenes": ("zero-shot", "transformers"),
+    "attributes": ("zero-shot",),
+    "styles": ("zero-shot",),
+    "segments": ("transformers",),
+    "colors": ("palette",),
+    "text": ("rapidocr",),
+    "captions": ("composed", "transformers"),
+}
+"""The tasks of a profile in the order that they run in, and the libraries that can do each."""
+
+WITHOUT_WEIGHTS = ("lite", "zero-shot", "palette", "composed", "rapidocr")
+"""Libraries whose weights, if they need any, come inside installed packages: no model is named for them."""
+
+
+class ModelSpec(BaseModel):
+    """One task's model, as a table of a profile says it."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    library: str
+    model: str = Field("", description="Repository of the hub, `owner/name` or `owner/name/file`; or a local path")
+    revision: str = Field("main", description="Commit, tag or branch of the repository")
+    device: str = Field("auto", description="auto, cpu, cuda, cuda:1, mps")
+    precision: Literal["auto", "fp32", "bf16", "fp16", "int8"] = "auto"
+    runtime: Literal["auto", "torch", "openvino"] = "auto"
+    batch_size: int = Field(8, ge=1, le=512, description="Pictures in one pass through the net")
+    threshold: float | None = Field(None, ge=0, le=1, description="Least confidence that is kept")
+    labels: tuple[str, ...] = Field((), description="What to look for, where the model takes words")
+    text_model: str = Field("", description="The open_clip model that turns `labels` into vectors, for YOLO-World")
+    prompt: str | None = Field(None, description="What to ask, where the model takes an instruction")
+    max_tokens: int = Field(40, ge=1, le=1000, description="Longest caption, in tokens")
+
+
+class Tasks(BaseModel):
+    """The tables of a profile file. A task without a table is not done."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    embedding: ModelSpec
+    objects: ModelSpec | None = None
+    vocabulary: ModelSpec | None = None
+    classes: ModelSpec | None = None
+    scenes: ModelSpec | None = None
+    attributes: ModelSpec | None = None
+    styles: ModelSpec | None = None
+    segments: ModelSpec | None = None
+    colors: ModelSpec | None = None
+    text: ModelSpec | None = None
+    captions: ModelSpec | None = None
+
+    @model_validator(mode="after")
+    def _libraries_can(self) -> Tasks:
+        for task, spec in self.items():
+            if spec.library not in LIBRARIES[task]:
+                raise ValueError(f"{task}: library must be one of {', '.join(LIBRARIES[task])}, got {spec.library!r}")
+            if not spec.model and spec.library not in WITHOUT_WEIGHTS:
+                raise ValueError(f"{task}: library {spec.library} needs a model")
+            if spec.precision == "int8" and spec.library != "open_clip":
+                raise ValueError(f"{task}: int8 is there for embeddings by open_clip only")
+        if self.vocabulary is not None and not self.vocabulary.labels:
+            raise ValueError("vocabulary: labels must say what to look for")
+        return self
+
+    def items(self) -> Iterator[tuple[str, ModelSpec]]:
+        """Yield the tasks that are to be done, in the order that they run in."""
+        for task in LIBRARIES:
+            spec = getattr(self, task)
+            if spec is not None:
+                yield task, spec
 
 
 @dataclass(frozen=True, slots=True)
 class ProfileChoice:
-    """A profile's name as the library stores it, and the adapter file of its embedding space."""
+    """A profile: its name as the library stores it, its models, and the folder that its relative paths start from."""
 
     name: str
-    adapter_path: Path
+    tasks: Tasks
+    folder: Path | None = None
+
+    def path_of(self, model: str) -> Path:
+        """Return the path that a model's name is, if it is one: relative ones start at the profile's file."""
+        return (self.folder or Path()) / Path(model).expanduser()
+
+    def local(self, model: str) -> Path | None:
+        """Return the path that a model's name is; None where it means a repository of the hub."""
+        path = self.path_of(model)
+        is_path = Path(model).expanduser().is_absolute() or (self.folder is not None and path.exists())
+        return path if is_path else None
 
 
-class _Profile(BaseModel):
-    """The table `[profile]` of a TOML file: `base = "lite"` and what differs from it."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    base: str = "lite"
-    adapter: Path | None = None
-
-
-class _File(BaseModel):
-    model_config = ConfigDict(extra="forbid")
-
-    profile: _Profile
-
-
-def resolve_profile(name: str) -> tuple[str, str]:
-    """Return the profile that ``name`` stands for, as the library stores it, and why it was chosen."""
-    if name == "auto":
-        return "lite", "its weights come with the installed packages"
-    return (str(Path(name).resolve()) if name.endswith(".toml") else name), ""
+def stored_name(name: str) -> str:
+    """Return a profile's name as the library stores it: a file by its absolute path."""
+    return str(Path(name).resolve()) if name.endswith(".toml") else name
 
 
 def read_profile(name: str) -> ProfileChoice:
     """Return the profile of a name or TOML file. Raises ConfigError for one that is neither."""
     if name in NAMES:
-        return ProfileChoice(name, BUILT_IN)
+        text = files("search.profiles").joinpath(f"{name}.toml").read_text(encoding="utf-8")
+        return ProfileChoice(name, Tasks(**tomllib.loads(text)))
     if not name.endswith(".toml"):
         raise ConfigError(f"there is no profile {name!r}; there are auto, {', '.join(NAMES)}, and TOML files")
     path = Path(name)
     try:
-        chosen = _File(**tomllib.loads(path.read_text(encoding="utf-8"))).profile
+        tables: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8"))
+        return ProfileChoice(name, Tasks(**_on_base(path, tables)), path.resolve().parent)
     except ValidationError as error:
         first = error.errors()[0]
-        raise ConfigError(f"{path} is no profile: {'.'.join(map(str, first['loc']))}: {first['msg']}") from error
+        where = ".".join(map(str, first["loc"]))
+        raise ConfigError(f"{path} is no profile: {where}{': ' if where else ''}{first['msg']}") from error
     except (OSError, ValueError) as error:
         raise ConfigError(f"{path} is no profile: {error}") from error
-    if chosen.base not in NAMES:
-        raise ConfigError(f"{path}: base must be one of {', '.join(NAMES)}, got {chosen.base!r}")
-    return ProfileChoice(name, path.parent / chosen.adapter if chosen.adapter else BUILT_IN)
+
+
+def _on_base(path: Path, tables: dict[str, Any]) -> dict[str, Any]:
+    """Return the tables on top of those of the profile that ``base`` names; ``task = false`` leaves one out."""
+    base = tables.pop("base", None)
+    if base is None:
+        return tables
+    if base not in NAMES:
+        raise ConfigError(f"{path}: base must be one of {', '.join(NAMES)}, got {base!r}")
+    joined = read_profile(base).tasks.model_dump(exclude_none=True) | tables
+    return {task: table for task, table in joined.items() if table is not False}

@@ -45,6 +45,20 @@ class Encoder(Protocol):
         """
         ...
 
+    @property
+    def side(self) -> int:
+        """Long side, in pixels, of the pictures that it wants; larger ones are reduced anyway."""
+        ...
+
+    @property
+    def temperature(self) -> float:
+        """Of the softmax that turns cosines to label vectors into probabilities."""
+        ...
+
+    def label_vectors(self, prompts: Sequence[Sequence[str]]) -> Matrix:
+        """Return one unit vector for each label, from its prompts, to tell labels of one list from each other."""
+        ...
+
     def relevance(self, similarity: Scores) -> Scores:
         """Return text-to-image cosines of this space calibrated to 0–1, monotonically."""
         ...
@@ -61,6 +75,16 @@ class Tagger(Protocol):
     @property
     def kinds(self) -> frozenset[TagKind]: ...
 
+    @property
+    def fingerprint(self) -> str:
+        """Changes whenever what it says may: the model's weights, its options, or the code around it."""
+        ...
+
+    @property
+    def side(self) -> int:
+        """Long side, in pixels, of the pictures that it wants."""
+        ...
+
     def tag(self, images: Sequence[Image.Image], vectors: Matrix) -> list[list[Tag]]:
         """Return the tags of each upright RGB picture, most confident first within a kind.
 
@@ -74,6 +98,12 @@ class Captioner(Protocol):
 
     @property
     def source(self) -> str: ...
+
+    @property
+    def fingerprint(self) -> str: ...
+
+    @property
+    def side(self) -> int: ...
 
     def caption(self, images: Sequence[Image.Image], tags: Sequence[Sequence[Tag]]) -> list[str]:
         """Return one sentence for each picture; empty where nothing can be said. ``tags``: what the taggers found."""

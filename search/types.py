@@ -35,6 +35,7 @@ class TagKind(StrEnum):
     SCENE = "scene"
     ATTRIBUTE = "attribute"
     STYLE = "style"
+    SEGMENT = "segment"
     COLOR = "color"
     MODERATION = "moderation"
     COMPOUND = "compound"
@@ -298,6 +299,7 @@ DEFAULT_CONFIDENCE: Mapping[TagKind, float] = {
     TagKind.SCENE: 0.2,
     TagKind.ATTRIBUTE: 0.5,
     TagKind.STYLE: 0.5,
+    TagKind.SEGMENT: 0.0,
     TagKind.COLOR: 0.0,
     TagKind.MODERATION: 0.5,
     TagKind.COMPOUND: 0.2,
@@ -305,4 +307,4 @@ DEFAULT_CONFIDENCE: Mapping[TagKind, float] = {
     TagKind.USER: 0.0,
 }
 """The confidence at which a tag counts when a filter does not say. They differ because confidences do: a scene is one
-of 365, so 0.2 is much; a colour's is its share of the area, and its tagger names none below 0.08."""
+of 365, so 0.2 is much; that of a colour or segment is its share of the area, and their taggers name no small ones."""

@@ -30,7 +30,7 @@ def test_our_import_names_belong_to_no_other_distribution() -> None:
 
 
 def test_the_wheel_holds_all_that_is_needed_at_run_time(tmp_path: Path) -> None:
-    from hatchling.builders.wheel import WheelBuilder  # noqa: PLC0415 (a tool of the build)
+    from hatchling.builders.wheel import WheelBuilder
 
     (wheel,) = WheelBuilder(str(ROOT)).build(directory=str(tmp_path), versions=["standard"])
     names = set(zipfile.ZipFile(wheel).namelist())

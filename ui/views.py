@@ -22,7 +22,19 @@ from search.types import (
 )
 from ui.state import SearchState
 
-PAGE_FACETS = ("object", "people", "scene", "attribute", "color", "compound", "class", "orientation", "year")
+PAGE_FACETS = (
+    "object",
+    "people",
+    "scene",
+    "attribute",
+    "style",
+    "segment",
+    "color",
+    "compound",
+    "class",
+    "orientation",
+    "year",
+)
 SHORT_LIST = 6
 """Values of a facet that show before the rest is unfolded."""
 
@@ -33,6 +45,7 @@ KIND_TITLES = {
     TagKind.SCENE: "Scenes",
     TagKind.ATTRIBUTE: "Attributes",
     TagKind.STYLE: "Style",
+    TagKind.SEGMENT: "Surfaces",
     TagKind.COLOR: "Colours",
     TagKind.COMPOUND: "Combinations",
     TagKind.MODERATION: "Moderation",

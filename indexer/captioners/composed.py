@@ -33,6 +33,8 @@ class ComposedCaptioner:
     """Satisfies `search.protocols.Captioner`."""
 
     source = "composed"
+    fingerprint = f"{source} 1"
+    side = 0
 
     def caption(self, images: Sequence[Image.Image], tags: Sequence[Sequence[Tag]]) -> list[str]:  # noqa: ARG002
         return [compose(found) for found in tags]

@@ -40,6 +40,8 @@ class ColorTagger:
 
     source = "oklab-palette"
     kinds = frozenset({TagKind.COLOR})
+    fingerprint = f"{source} 1"
+    side = SIDE
 
     def __init__(self) -> None:
         self._names = list(PALETTE)

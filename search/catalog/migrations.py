@@ -73,7 +73,18 @@ CREATE TABLE deleted (ordinal INTEGER PRIMARY KEY, changed INTEGER NOT NULL);
 CREATE INDEX deleted_changed ON deleted (changed);
 """
 
-STEPS = (V1,)
+V2 = """
+ALTER TABLE tag ADD COLUMN task TEXT NOT NULL DEFAULT '';
+CREATE TABLE done (
+    ordinal INTEGER NOT NULL REFERENCES image (ordinal) ON DELETE CASCADE,
+    task TEXT NOT NULL,
+    fingerprint TEXT NOT NULL,
+    PRIMARY KEY (ordinal, task)
+) WITHOUT ROWID;
+"""
+"""Which model did each task of an image, so that a change of one does not run the others again."""
+
+STEPS = (V1, V2)
 
 
 def refuse_foreign(path: Path) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -67,12 +67,25 @@ class NewImage:
     phash: int
     models: str
     vector: Vector
-    tags: tuple[Tag, ...]
+    tags: Mapping[str, tuple[Tag, ...]]
+    """What each task said."""
+    done: Mapping[str, str] = field(default_factory=dict)
+    """The fingerprint of the model that did each task."""
     caption: str | None = None
     caption_source: str | None = None
     taken_at: datetime | None = None
     camera: str | None = None
     location: Location | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """What models said of an image before, by task; people's changes are not in it."""
+
+    done: Mapping[str, str] = field(default_factory=dict)
+    vector: Vector | None = None
+    tags: Mapping[str, tuple[Tag, ...]] = field(default_factory=dict)
+    caption: str | None = None
 
 
 @dataclass(slots=True)

@@ -23,7 +23,7 @@ from pyroaring import BitMap
 
 from search.catalog import rows
 from search.catalog.migrations import migrate, refuse_foreign
-from search.catalog.rows import Batch, Changed, Edit, FileRow, KnownFile, Labels, NewImage, Problem, Root
+from search.catalog.rows import Batch, Changed, Edit, FileRow, KnownFile, Labels, NewImage, Problem, Root, Said
 from search.errors import ConfigError, Conflict, NotFound, Unavailable
 from search.types import EmbeddingSpace, ImageId, ImageRecord, Matrix, Ordinals, Rejected, Tag, Vector
 
@@ -146,9 +146,15 @@ class Catalog:
         found = self._rows("SELECT value FROM meta WHERE key = ?", key)
         return found[0][0] if found else None
 
-    def choose_profile(self, name: str) -> None:
+    @property
+    def coming_profile(self) -> str | None:
+        """The profile that the library is on its way to; None while it stays with its own."""
+        return self._meta("coming_profile")
+
+    def note_profile(self, name: str) -> None:
+        """Note the profile that images go through from now on."""
         with self._transaction() as (connection, _):
-            _set(connection, "profile", name)
+            _set(connection, "coming_profile", name)
 
     def active_space(self) -> EmbeddingSpace | None:
         """Return the space that the library is searched in, or None until the first run has ended."""
@@ -157,11 +163,13 @@ class Catalog:
         )
         return EmbeddingSpace(*found[0]) if found else None
 
-    def activate_space(self, space: EmbeddingSpace) -> None:
-        """Search in this space from now on; vectors of other spaces are dropped."""
+    def activate(self, profile: str, space: EmbeddingSpace) -> None:
+        """Search with this profile, in its space, from now on; vectors of other spaces are dropped."""
         with self._transaction() as (connection, _):
             number = _space_number(connection, space)
+            _set(connection, "profile", profile)
             _set(connection, "space", space.fingerprint)
+            connection.execute("DELETE FROM meta WHERE key = 'coming_profile'")
             connection.execute("DELETE FROM embedding WHERE space != ?", (number,))
             connection.execute("DELETE FROM space WHERE id != ?", (number,))
 
@@ -338,6 +346,31 @@ class Catalog:
         found = self._chunked("SELECT id, models FROM image WHERE id IN ({})", list(ids))
         return {ImageId(id): models for id, models in found}
 
+    def said(self, ids: Iterable[ImageId], space: EmbeddingSpace) -> dict[ImageId, Said]:
+        """Return what models said of the images that are there, with their vectors in a space."""
+        found = self._chunked("SELECT ordinal, id, caption FROM image WHERE id IN ({})", list(ids))
+        ordinals = [ordinal for ordinal, *_ in found]
+        done: dict[int, dict[str, str]] = {}
+        for ordinal, task, fingerprint in self._chunked("SELECT * FROM done WHERE ordinal IN ({})", ordinals):
+            done.setdefault(ordinal, {})[task] = fingerprint
+        tags: dict[int, dict[str, tuple[Tag, ...]]] = {}
+        for ordinal, task, *tag in self._chunked(
+            "SELECT ordinal, task, kind, label, confidence, source, x, y, width, height FROM tag"
+            " WHERE ordinal IN ({}) ORDER BY ordinal, position",
+            ordinals,
+        ):
+            by_task = tags.setdefault(ordinal, {})
+            by_task[task] = (*by_task.get(task, ()), rows.tag_from_row(tag))
+        vectors = {
+            int(ordinal): vector
+            for chunk, matrix in self.embeddings(space, ordinals)
+            for ordinal, vector in zip(chunk, matrix, strict=True)
+        }
+        return {
+            ImageId(id): Said(done.get(ordinal, {}), vectors.get(ordinal), tags.get(ordinal, {}), caption)
+            for ordinal, id, caption in found
+        }
+
     def record(self, id: ImageId) -> ImageRecord:
         """Return an image's record. Raises NotFound."""
         ordinal = self.find(id)
@@ -494,9 +527,14 @@ def _write_image(connection: sqlite3.Connection, image: NewImage, space: int, ch
     ).fetchall()
     connection.execute("DELETE FROM tag WHERE ordinal = ?", (ordinal,))
     connection.executemany(
-        "INSERT INTO tag VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-        [(ordinal, position, *_tag_values(tag)) for position, tag in enumerate(image.tags)],
+        "INSERT INTO tag VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        [
+            (ordinal, position, *_tag_values(tag), task)
+            for position, (task, tag) in enumerate((task, tag) for task, tags in image.tags.items() for tag in tags)
+        ],
     )
+    connection.execute("DELETE FROM done WHERE ordinal = ?", (ordinal,))
+    connection.executemany("INSERT INTO done VALUES (?, ?, ?)", [(ordinal, *one) for one in image.done.items()])
     vector = image.vector.astype(np.float16).tobytes()
     connection.execute("INSERT OR REPLACE INTO embedding VALUES (?, ?, ?)", (ordinal, space, vector))
 

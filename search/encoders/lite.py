@@ -24,8 +24,12 @@ from search.encoders.adapter import Adapter, load, unit
 from search.encoders.coco import COCO_LABELS
 from search.encoders.lite_vision import Analysis, LiteVision, imagenet_labels
 from search.encoders.minilm import DIM, MiniLM
-from search.encoders.weights import EFFICIENTNET, MINILM, MINILM_TOKENIZER, SSD_MOBILENET
 from search.types import EmbeddingSpace, Matrix, Scores
+from search.weights.packaged import EFFICIENTNET, MINILM, MINILM_TOKENIZER, SSD_MOBILENET
+
+TEMPERATURE = 0.07
+"""At this one the mean probability of the best of 365 scenes (0.35) is about how often it is right (0.39 of 272 photos,
+strictly by name)."""
 
 PREPROCESSING = "1"
 """Raised whenever the way from a picture or text to the nets, or from the nets to a vector, changes."""
@@ -39,6 +43,9 @@ CONSE_WEIGHT = 1.5
 
 class LiteEncoder:
     """Satisfies `search.protocols.Encoder`. Texts need MiniLM only; the nets for pictures load at the first one."""
+
+    side = 640
+    temperature = TEMPERATURE
 
     def __init__(self, vision: LiteVision | None = None, adapter: Adapter | None = None) -> None:
         self._vision = vision or LiteVision()
@@ -82,12 +89,12 @@ class LiteEncoder:
         odds = (similarity - self._adapter.relevance_middle) / self._adapter.relevance_width
         return np.asarray(1 / (1 + np.exp(-np.clip(odds, -50, 50))), dtype=np.float32)
 
-    def label_embeddings(self, labels: Sequence[str]) -> NDArray[np.float32]:
-        """Return vectors for zero-shot labels, shape (len(labels), 384), centred on their own mean.
+    def label_vectors(self, prompts: Sequence[Sequence[str]]) -> Matrix:
+        """Return vectors of labels, shape (len(prompts), 384), centred on their own mean.
 
         Centred so, a label is told from the other labels of its list and not from captions at large.
         """
-        vectors = self._text.encode([f"a photo of a {label}" for label in labels])
+        vectors = np.array([self._text.encode(texts).mean(axis=0) for texts in prompts])
         return unit(vectors - vectors.mean(axis=0))
 
     @functools.cached_property

@@ -14,8 +14,8 @@ from PIL import Image
 
 from search.encoders.coco import COCO_LABELS
 from search.encoders.openvino_runtime import THROUGHPUT, core
-from search.encoders.weights import EFFICIENTNET, IMAGENET_LABELS, SSD_MOBILENET
 from search.types import Box
+from search.weights.packaged import EFFICIENTNET, IMAGENET_LABELS, SSD_MOBILENET
 
 CLASSIFIER_SIDE = 280
 DETECTOR_SIDE = 300

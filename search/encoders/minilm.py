@@ -11,8 +11,8 @@ import openvino as ov
 from tokenizers import Tokenizer
 
 from search.encoders.openvino_runtime import LATENCY, core
-from search.encoders.weights import MINILM, MINILM_TOKENIZER
 from search.types import Matrix
+from search.weights.packaged import MINILM, MINILM_TOKENIZER
 
 DIM = 384
 MAX_TOKENS = 128

@@ -18,13 +18,13 @@ LATENCY = {"PERFORMANCE_HINT": "LATENCY"}
 def core() -> ov.Core:
     """Return the one core of this process, with a cache of compiled nets: converting the detector takes seconds."""
     runtime = ov.Core()
-    folder = _cache_folder()
+    folder = cache_folder()
     if folder is not None:
         runtime.set_property({"CACHE_DIR": str(folder)})
     return runtime
 
 
-def _cache_folder() -> Path | None:
+def cache_folder() -> Path | None:
     """Return a folder of the user's own that can be written, or None; the cache is a convenience."""
     base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     folder = Path(base) / "snapseek" / f"openvino-{ov.get_version().split('-')[0]}"

@@ -70,7 +70,7 @@ def objects(profile: Profile, folder: Path) -> dict[str, Any]:
         real = {box[0] for box in truth[name]["boxes"]}
         real_total += len(real)
         best: dict[str, float] = {}
-        for tag in annotation.tags:
+        for tag in annotation.all_tags:
             if tag.kind is TagKind.OBJECT:
                 best[tag.label] = max(tag.confidence, best.get(tag.label, 0.0))
         right += [label in real for label in best]
@@ -97,10 +97,10 @@ def scenes(profile: Profile, folder: Path) -> dict[str, Any]:
     for path, annotation in zip(paths, annotated(profile, paths), strict=True):
         truth = known[path.parent.name]
         right = {plain(name) for name in (*truth["places365"], path.parent.name)}
-        labels = [plain(tag.label) for tag in annotation.tags if tag.kind is TagKind.SCENE]
+        labels = [plain(tag.label) for tag in annotation.all_tags if tag.kind is TagKind.SCENE]
         one += labels[0] in right
         five += bool(right & set(labels))
-        where = [tag.label for tag in annotation.tags if tag.kind is TagKind.ATTRIBUTE]
+        where = [tag.label for tag in annotation.all_tags if tag.kind is TagKind.ATTRIBUTE]
         said += bool(where)
         inside += where == ["indoor" if truth["indoor"] else "outdoor"]
     count = len(paths)

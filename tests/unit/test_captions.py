@@ -5,8 +5,8 @@ from hypothesis import strategies as st
 from indexer.captioners.composed import compose, counted, plural
 from indexer.settings import SETTINGS
 from indexer.taggers.compounds import compounds
-from indexer.taggers.objects import confidence
-from indexer.taggers.scenes import places
+from indexer.taggers.lite import confidence
+from indexer.taggers.zero_shot import places
 from search.encoders.coco import COCO_LABELS
 from search.types import DEFAULT_CONFIDENCE, Tag, TagKind
 

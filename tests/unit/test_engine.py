@@ -53,7 +53,7 @@ def an_image(number: int, *axes: str, objects: tuple[str, ...] = (), **changes: 
     values: dict = {
         "id": an_id(number), "width": 4, "height": 3, "mime_type": "image/jpeg", "bytes": 1,
         "phash": number * 0x0F0F_3C5A_9669_A5C3 % 2**64,
-        "models": "m", "vector": vector / np.linalg.norm(vector), "tags": tags,
+        "models": "m", "vector": vector / np.linalg.norm(vector), "tags": {"objects": tags},
     }  # fmt: skip
     return NewImage(**{**values, **changes})
 
@@ -73,7 +73,7 @@ def engine(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[SearchEng
     with Catalog(tmp_path, create=True) as catalog:
         files = [(FileRow(f"{n}.jpg", 1, 1, n), image.id) for n, image in enumerate(IMAGES, start=1)]
         catalog.write(catalog.root(Path("/p")), Batch(SPACE, IMAGES, files))
-        catalog.activate_space(SPACE)
+        catalog.activate("lite", SPACE)
         projections = Projections(catalog, SPACE, ann_from=exact_limit)
         yield SearchEngine(
             records=catalog, tags=projections.tags, vectors=projections.vectors, encoder=PlantedEncoder(),

@@ -9,6 +9,7 @@ from PIL import Image
 
 from search.encoders.lite_vision import Detection, LiteVision, imagenet_labels
 from search.types import Matrix, Tag, TagKind
+from search.weights.packaged import EFFICIENTNET, SSD_MOBILENET
 
 SLOPE, INTERCEPT = 1.4, 1.9
 """A detection's confidence is sigmoid(SLOPE · logit(score) + INTERCEPT). The detector is cautious: on 339 COCO photos
@@ -23,6 +24,8 @@ class ObjectTagger:
 
     source = "ssd-mobilenet-v2"
     kinds = frozenset({TagKind.OBJECT})
+    fingerprint = f"{source} 1 {SSD_MOBILENET.sha256}"
+    side = 640
 
     def __init__(self, vision: LiteVision) -> None:
         self._vision = vision
@@ -45,6 +48,8 @@ class ClassTagger:
 
     source = "efficientnet-lite3"
     kinds = frozenset({TagKind.CLASS})
+    fingerprint = f"{source} 1 {EFFICIENTNET.sha256}"
+    side = 640
 
     LEAST = 0.15
     MOST = 3

@@ -1,0 +1,153 @@
+"""Scenes, attributes and styles by the cosine between a picture's vector and those of words, in the library's space."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import tomllib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib.resources import files
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from search.encoders.lite_vision import imagenet_labels
+from search.profile_file import ModelSpec
+from search.protocols import Encoder
+from search.types import Matrix, Tag, TagKind
+
+VERSION = "1"
+
+SCENE_PROMPTS = ("a photo of a {}",)
+SCENES_STORED = 5
+LEAST_SURE = 0.7
+"""Indoors or outdoors is said from this probability on: in the lite space right in 98 of 100 then, said of 94 (272
+photos)."""
+
+
+def probabilities(encoder: Encoder, vectors: Matrix, labels: Matrix) -> NDArray[np.float32]:
+    """Return the probability of each label for each picture: shape (len(vectors), len(labels)), rows sum to 1."""
+    cosines = vectors @ labels.T
+    odds = np.exp((cosines - cosines.max(axis=1, keepdims=True)) / encoder.temperature)
+    return np.asarray(odds / odds.sum(axis=1, keepdims=True), dtype=np.float32)
+
+
+class SceneTagger:
+    """The 365 scenes of Places365, and indoors or outdoors as the sum of theirs. Satisfies `protocols.Tagger`."""
+
+    source = "places365-zero-shot"
+    kinds = frozenset({TagKind.SCENE, TagKind.ATTRIBUTE})
+    side = 0
+
+    def __init__(self, encoder: Encoder) -> None:
+        self._encoder = encoder
+        self.fingerprint = f"{self.source} {VERSION} {encoder.space.fingerprint}"
+
+    def tag(self, images: Sequence[Image.Image], vectors: Matrix) -> list[list[Tag]]:  # noqa: ARG002
+        return [self._tags(row) for row in probabilities(self._encoder, vectors, self._labels)] if len(vectors) else []
+
+    def _tags(self, row: NDArray[np.float32]) -> list[Tag]:
+        return scene_tags(row, self.source)
+
+    @functools.cached_property
+    def _labels(self) -> Matrix:
+        return self._encoder.label_vectors([[p.format(name) for p in SCENE_PROMPTS] for name in places()[0]])
+
+
+def scene_tags(row: NDArray[np.float32], source: str) -> list[Tag]:
+    """Return the likeliest scenes for probabilities of the 365, and indoors or outdoors where that is clear."""
+    names, indoors = places()
+    best = np.argsort(-row, kind="stable")[:SCENES_STORED]
+    tags = [Tag(TagKind.SCENE, names[i], float(row[i]), source) for i in best]
+    inside = float(min(1.0, row[indoors].sum()))
+    label, sure = ("indoor", inside) if inside > 0.5 else ("outdoor", 1 - inside)
+    if sure >= LEAST_SURE:
+        tags.append(Tag(TagKind.ATTRIBUTE, label, sure, source))
+    return tags
+
+
+class ZeroShotClasses:
+    """The likeliest of the labels that a profile names, or of ImageNet's 1,000. Satisfies `protocols.Tagger`."""
+
+    source = "classes-zero-shot"
+    kinds = frozenset({TagKind.CLASS})
+    side = 0
+
+    LEAST = 0.15
+    MOST = 3
+
+    def __init__(self, encoder: Encoder, spec: ModelSpec) -> None:
+        self._encoder = encoder
+        self._names = spec.labels or imagenet_labels()
+        self._least = self.LEAST if spec.threshold is None else spec.threshold
+        self.fingerprint = f"{self.source} {VERSION} {self._least} {self._names} {encoder.space.fingerprint}"
+
+    def tag(self, images: Sequence[Image.Image], vectors: Matrix) -> list[list[Tag]]:  # noqa: ARG002
+        if not len(vectors):
+            return []
+        return [self._tags(row) for row in probabilities(self._encoder, vectors, self._labels)]
+
+    def _tags(self, row: NDArray[np.float32]) -> list[Tag]:
+        best = [i for i in np.argsort(-row, kind="stable")[: self.MOST] if row[i] >= self._least]
+        return [Tag(TagKind.CLASS, self._names[i], float(row[i]), self.source) for i in best]
+
+    @functools.cached_property
+    def _labels(self) -> Matrix:
+        return self._encoder.label_vectors([[f"a photo of a {name}"] for name in self._names])
+
+
+@functools.cache
+def places() -> tuple[tuple[str, ...], NDArray[np.bool_]]:
+    """Return the names of the 365 scenes, and which of them are indoors."""
+    text = files("search.encoders").joinpath("data/places365.tsv").read_text(encoding="utf-8")
+    rows = [line.split("\t") for line in text.splitlines() if not line.startswith("#")]
+    return tuple(name for name, _ in rows), np.array([where == "indoor" for _, where in rows])
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Labels of which at most one holds, with what else the picture may be: `none` competes and is never said."""
+
+    name: str
+    prompts: dict[str, tuple[str, ...]]
+    """The prompts of each label; those of "" stand for none of them."""
+
+
+class AttributeTagger:
+    """One label of each group, where it is likelier than all others of the group and none of them together.
+
+    The groups of attributes (time of day, weather, season) and of styles lie in `indexer/data`.
+    """
+
+    side = 0
+
+    def __init__(self, encoder: Encoder, kind: TagKind, file: str) -> None:
+        self._encoder = encoder
+        self._kind = kind
+        text = files("indexer").joinpath(f"data/{file}").read_text(encoding="utf-8")
+        self._groups = [
+            Group(name, {label: tuple(prompts) for label, prompts in labels.items()})
+            for name, labels in tomllib.loads(text).items()
+        ]
+        self.kinds = frozenset({kind})
+        self.source = f"{file.removesuffix('.toml')}-zero-shot"
+        content = hashlib.sha256(text.encode()).hexdigest()
+        self.fingerprint = f"{self.source} {VERSION} {content} {encoder.space.fingerprint}"
+
+    def tag(self, images: Sequence[Image.Image], vectors: Matrix) -> list[list[Tag]]:  # noqa: ARG002
+        tags: list[list[Tag]] = [[] for _ in vectors]
+        if not len(vectors):
+            return tags
+        for group, labels in zip(self._groups, self._labels, strict=True):
+            names = list(group.prompts)
+            for found, row in zip(tags, probabilities(self._encoder, vectors, labels), strict=True):
+                best = int(row.argmax())
+                if names[best] and row[best] >= 0.5:
+                    found.append(Tag(self._kind, names[best], float(row[best]), self.source))
+        return [sorted(found, key=lambda tag: -tag.confidence) for found in tags]
+
+    @functools.cached_property
+    def _labels(self) -> list[Matrix]:
+        return [self._encoder.label_vectors(list(group.prompts.values())) for group in self._groups]

@@ -1,0 +1,1 @@
+"""Model weights: inside installed packages, or in the folder of fetched models."""
