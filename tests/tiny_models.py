@@ -18,9 +18,11 @@ from safetensors.torch import save_file
 from tokenizers import Tokenizer, models, pre_tokenizers, processors
 from tokenizers.normalizers import Lowercase
 
-WORDS = tuple(
-    ["a", "an", "the", "of", "on", "in", "at", "two", "dog", "dogs", "cat", "person", "people", "beach", "street", "red", "car", "photo", "picture", "night", "day", "snow", "with", "and", "is", ".", ",", "?", ":", "<", ">", "user", "assistant", "image", "describe", "this", "one", "sentence", "what", "tree", "house", "boat", "bus", "bike", "horse", "sky", "sea"]
+KNOWN = (
+    "a an the of on in at two dog dogs cat person people beach street red car photo picture night day snow with and is"
+    " . , ? : < > user assistant image describe this one sentence what tree house boat bus bike horse sky sea"
 )
+WORDS = tuple(KNOWN.split())
 SIDE = 64
 
 
