@@ -49,7 +49,7 @@ class TransformersModel:
     @functools.cached_property
     def model(self) -> Any:
         device = device_of(self.spec)
-        model = self._load(self._auto, dtype=dtype_of(self.spec, device), use_safetensors=True)
+        model = self._load(self._auto, dtype=dtype_of(self.spec.precision, device), use_safetensors=True)
         return model.to(device).eval()
 
     @property

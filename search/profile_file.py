@@ -44,7 +44,7 @@ class ModelSpec(BaseModel):
     revision: str = Field("main", description="Commit, tag or branch of the repository")
     device: str = Field("auto", description="auto, cpu, cuda, cuda:1, mps")
     precision: Literal["auto", "fp32", "bf16", "fp16", "int8"] = "auto"
-    runtime: Literal["auto", "torch", "openvino"] = "auto"
+    runtime: Literal["auto", "torch", "openvino", "onnx"] = "auto"
     batch_size: int = Field(8, ge=1, le=512, description="Pictures in one pass through the net")
     threshold: float | None = Field(None, ge=0, le=1, description="Least confidence that is kept")
     labels: tuple[str, ...] = Field((), description="What to look for, where the model takes words")

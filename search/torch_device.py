@@ -28,10 +28,15 @@ def device_of(spec: ModelSpec) -> torch.device:
     return device
 
 
-def dtype_of(spec: ModelSpec, device: torch.device) -> torch.dtype:
-    """Return the precision: ``auto`` is half precision on CUDA and single elsewhere, where half was seldom faster."""
+def dtype_of(precision: str, device: torch.device) -> torch.dtype:
+    """Return the precision: ``auto`` is half precision on CUDA and single elsewhere, where half was seldom faster.
+
+    Raises ConfigError for int8, which torch does not run here.
+    """
     import torch
 
-    if spec.precision == "auto":
+    if precision == "auto":
         return torch.float16 if device.type == "cuda" else torch.float32
-    return {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}[spec.precision]
+    if precision == "int8":
+        raise ConfigError("int8 runs in openvino or onnx, not in torch")
+    return {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}[precision]

@@ -1,7 +1,7 @@
 """Any model of open_clip: CLIP of OpenAI, LAION and DataComp, SigLIP, SigLIP 2, MobileCLIP, multilingual ones.
 
 It loads a folder as `open_clip` saves it (`open_clip_config.json`, safetensors, tokenizer), and runs the two towers in
-torch, or on a processor in OpenVINO, which is about twice as fast there with the same numbers (docs/models.md).
+torch, or on a processor in OpenVINO or ONNX Runtime, each tower in what `snapseek models bench` found fastest there.
 """
 
 from __future__ import annotations
@@ -20,9 +20,11 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from search.encoders import towers
+from search.encoders import examples, runtime_choice, towers
 from search.encoders.adapter import unit
-from search.errors import ModelUnavailable
+from search.encoders.onnx_towers import in_onnx
+from search.encoders.openvino_towers import in_openvino
+from search.errors import ConfigError, ModelUnavailable
 from search.profile_file import ModelSpec
 from search.torch_device import device_of, dtype_of
 from search.types import EmbeddingSpace, Matrix, Scores
@@ -37,6 +39,7 @@ PREPROCESSING = "1"
 """Raised whenever the way from a picture or text to the towers changes."""
 
 TEXT_BATCH = 32
+CALIBRATION_PICTURES = 64
 
 CONTRASTIVE = 0.205, 0.012
 SIGMOID = 0.045, 0.016
@@ -171,31 +174,47 @@ class OpenClipEncoder:
         return self._tower("text", lambda: kind(self._model))
 
     def _tower(self, which: str, module: Callable[[], torch.nn.Module]) -> towers.Tower:
+        """Return a tower in the runtime and precision that the profile names, or that were measured to be the best."""
         spec, device = self._spec, device_of(self._spec)
-        if spec.runtime == "torch" or (spec.runtime == "auto" and device.type != "cpu"):
-            return towers.in_torch(module(), device, dtype_of(spec, device))
-        name = f"{self.space.fingerprint}-{which}"
-        if spec.precision == "int8":
-            return towers.in_openvino_int8(name, module, self._examples(which))
-        try:
-            return towers.in_openvino(name, module, self._examples(which), spec.precision)
-        except RuntimeError:  # an operation that OpenVINO does not know
-            if spec.runtime == "openvino":
-                raise
-            log.warning("OpenVINO cannot run the %s tower of %s; torch does", which, self._folder, exc_info=True)
-            return towers.in_torch(module(), device, dtype_of(spec, device))
+        runtime: str = spec.runtime
+        precision: str = spec.precision
+        if runtime == precision == "auto" and device.type == "cpu":
+            runtime, precision = runtime_choice.chosen(self.space.fingerprint, which)
+        elif runtime == "auto":
+            runtime = "torch" if device.type != "cpu" or precision == "fp16" else "openvino"
+        make = functools.partial(self._run_by, runtime, f"{self.space.fingerprint}-{which}", module, which)
+        if precision in ("auto", "fp32"):
+            return make(precision)
+        unseen = self._examples(which, seed=1)()  # calibration saw the others
+        return towers.guarded(make(precision), make("fp32"), unseen, precision)
 
-    def _examples(self, which: str) -> Callable[[], NDArray[Any]]:
-        """Return a maker of inputs as real ones are, for tracing and for the check of a reduced precision."""
+    def _run_by(
+        self, runtime: str, name: str, module: Callable[[], torch.nn.Module], which: str, precision: str
+    ) -> towers.Tower:
+        device = device_of(self._spec)
+        if runtime == "torch":
+            return towers.in_torch(module(), device, dtype_of(precision, device))
+        if device.type != "cpu":
+            raise ConfigError(f"runtime {runtime} runs on the processor; leave device {device} to torch")
+        try:
+            if runtime == "onnx":
+                return in_onnx(name, module, self._examples(which), precision)
+            return in_openvino(name, module, self._examples(which), precision)
+        except RuntimeError:  # an operation that the runtime does not know
+            if self._spec.runtime != "auto" or precision == "int8":
+                raise
+            log.warning("%s cannot run the %s tower of %s; torch does", runtime, which, self._folder, exc_info=True)
+            return towers.in_torch(module(), device, dtype_of(precision, device))
+
+    def _examples(self, which: str, seed: int = 0) -> Callable[[], NDArray[Any]]:
+        """Return a maker of inputs as real ones are: for tracing, calibration, and the check of a reduced precision."""
 
         def texts() -> NDArray[Any]:
-            ids: NDArray[Any] = self._tokenizer([f"a photo of {n} dogs on a beach" for n in range(8)]).numpy()
+            ids: NDArray[Any] = self._tokenizer(list(examples.TEXTS)).numpy()
             return ids
 
         def images() -> NDArray[Any]:
-            rng = np.random.default_rng(0)
-            small = rng.integers(0, 256, (32, 12, 12, 3), np.uint8)
-            pictures = [Image.fromarray(part).resize((320, 240), Image.Resampling.BICUBIC) for part in small]
+            pictures = examples.dead_leaves(CALIBRATION_PICTURES, seed)
             return np.stack([self._preprocess(picture).numpy() for picture in pictures])
 
         return texts if which == "text" else images

@@ -1,0 +1,41 @@
+"""Nets that were converted for another runtime, kept so that each is converted once on a machine."""
+
+from __future__ import annotations
+
+import functools
+import os
+import shutil
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+from search.encoders.openvino_runtime import cache_folder
+
+
+def converted(name: str, make: Callable[[Path], None]) -> Path:
+    """Return the folder of a converted net, filled by ``make`` if it is not there yet: whole, or not at all."""
+    base = kept_in()
+    folder = base / name
+    if not folder.is_dir():
+        making = Path(tempfile.mkdtemp(prefix=f".{name}-", dir=base))
+        try:
+            make(making)
+            os.replace(making, folder)
+        except OSError:
+            if not folder.is_dir():  # else another process was faster
+                raise
+        finally:
+            shutil.rmtree(making, ignore_errors=True)
+    return folder
+
+
+def kept_in() -> Path:
+    """Return the folder of converted nets: the user's cache, or one for this process where that cannot be written."""
+    folder = (cache_folder() or _temporary()) / "converted"
+    folder.mkdir(exist_ok=True)
+    return folder
+
+
+@functools.cache
+def _temporary() -> Path:
+    return Path(tempfile.mkdtemp(prefix="snapseek-"))
