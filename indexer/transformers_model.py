@@ -11,6 +11,7 @@ from typing import Any
 from PIL import Image
 
 from indexer.taggers.grouping import by_size
+from search.batches import Batches
 from search.errors import ModelUnavailable
 from search.profile_file import ModelSpec
 from search.torch_device import device_of, dtype_of
@@ -27,6 +28,7 @@ class TransformersModel:
         self.folder = folder
         self.spec = spec
         self.lock = threading.Lock()
+        self._batches = Batches(spec)
         self._auto = auto
         self._processor = processor
 
@@ -58,12 +60,16 @@ class TransformersModel:
 
     def batches(self, images: Sequence[Image.Image]) -> Iterator[tuple[list[int], Any, Any]]:
         """Yield the places of pictures of one size, their inputs, and the model's outputs for them."""
+        for group in by_size(images):
+            for part, (inputs, outputs) in self._batches.run(group, lambda some: self._run([images[i] for i in some])):
+                yield group[part], inputs, outputs
+
+    def _run(self, images: Sequence[Image.Image]) -> tuple[Any, Any]:
         import torch
 
-        for places in by_size(images, self.spec.batch_size):
-            inputs = self.processor(images=[images[i] for i in places], return_tensors="pt")
-            with torch.inference_mode():
-                yield places, inputs, self.model(**self.moved(inputs))
+        inputs = self.processor(images=list(images), return_tensors="pt")
+        with torch.inference_mode():
+            return inputs, self.model(**self.moved(inputs))
 
     def moved(self, inputs: Any) -> Any:
         """Return inputs on the model's device, in its precision."""

@@ -30,6 +30,13 @@ LIBRARIES: dict[str, tuple[str, ...]] = {
 }
 """The tasks of a profile in the order that they run in, and the libraries that can do each."""
 
+RUNTIMES: dict[str, tuple[str, ...]] = {
+    "open_clip": ("torch", "openvino", "onnx"),
+    "ultralytics": ("torch", "openvino"),
+    "transformers": ("torch",),
+}
+"""Where a library's models can run; the others have one runtime, which a profile does not name."""
+
 WITHOUT_WEIGHTS = ("lite", "zero-shot", "palette", "composed", "rapidocr")
 """Libraries whose weights, if they need any, come inside installed packages: no model is named for them."""
 
@@ -45,7 +52,12 @@ class ModelSpec(BaseModel):
     device: str = Field("auto", description="auto, cpu, cuda, cuda:1, mps")
     precision: Literal["auto", "fp32", "bf16", "fp16", "int8"] = "auto"
     runtime: Literal["auto", "torch", "openvino", "onnx"] = "auto"
-    batch_size: int = Field(8, ge=1, le=512, description="Pictures in one pass through the net")
+    batch_size: int = Field(
+        0,
+        ge=0,
+        le=512,
+        description="Pictures in one pass; 0 is 8 on a processor and 32 elsewhere; halved where memory is short",
+    )
     threshold: float | None = Field(None, ge=0, le=1, description="Least confidence that is kept")
     labels: tuple[str, ...] = Field((), description="What to look for, where the model takes words")
     text_model: str = Field("", description="The open_clip model that turns `labels` into vectors, for YOLO-World")
@@ -79,6 +91,9 @@ class Tasks(BaseModel):
                 raise ValueError(f"{task}: library {spec.library} needs a model")
             if spec.precision == "int8" and spec.library != "open_clip":
                 raise ValueError(f"{task}: int8 is there for embeddings by open_clip only")
+            if spec.runtime not in ("auto", *RUNTIMES.get(spec.library, ())):
+                known = ", ".join(RUNTIMES.get(spec.library, ()))
+                raise ValueError(f"{task}: {spec.library} runs in {known or 'one runtime only'}, not {spec.runtime}")
         if self.vocabulary is not None and not self.vocabulary.labels:
             raise ValueError("vocabulary: labels must say what to look for")
         return self
@@ -106,7 +121,8 @@ class ProfileChoice:
     def local(self, model: str) -> Path | None:
         """Return the path that a model's name is; None where it means a repository of the hub."""
         path = self.path_of(model)
-        is_path = Path(model).expanduser().is_absolute() or (self.folder is not None and path.exists())
+        named_as_path = Path(model).expanduser().is_absolute() or "/" not in model or model.startswith(("./", "../"))
+        is_path = named_as_path or (self.folder is not None and path.exists())
         return path if is_path else None
 
 

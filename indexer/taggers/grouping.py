@@ -1,17 +1,15 @@
-"""Pictures in batches of one size, so that none is padded because of another."""
+"""Pictures grouped by their size, so that none is padded because of another."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 from PIL import Image
 
 
-def by_size(images: Sequence[Image.Image], most: int) -> Iterator[list[int]]:
-    """Yield the places of pictures of one size each, at most ``most`` together."""
+def by_size(images: Sequence[Image.Image]) -> list[list[int]]:
+    """Return the places of pictures, those of one size together."""
     groups: dict[tuple[int, int], list[int]] = {}
     for place, image in enumerate(images):
         groups.setdefault(image.size, []).append(place)
-    for places in groups.values():
-        for start in range(0, len(places), most):
-            yield places[start : start + most]
+    return list(groups.values())

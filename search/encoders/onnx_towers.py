@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from search.encoders.converted import converted
-from search.encoders.towers import Tower
+from search.encoders.towers import Inputs, Tower, guarded
 from search.errors import ModelUnavailable
 from search.types import Matrix
 
@@ -22,21 +22,28 @@ FILE = "net.onnx"
 INPUT = "inputs"
 
 
-def in_onnx(name: str, module: Callable[[], nn.Module], examples: Callable[[], NDArray[Any]], precision: str) -> Tower:
+def in_onnx(name: str, module: Callable[[], nn.Module], inputs: Inputs, precision: str) -> Tower:
     """Return a tower of a module, which is only made where it was not exported yet under this name.
 
-    Raises ModelUnavailable where ONNX Runtime is not installed or knows no such precision, RuntimeError for an
-    operation that cannot be exported.
+    Raises ModelUnavailable where ONNX Runtime is not installed, knows no such precision, or where int8 changes the
+    vectors too much; RuntimeError for an operation that cannot be exported.
     """
     if precision not in ("auto", "fp32", "int8"):
         raise ModelUnavailable(f"ONNX Runtime has no {precision} on a processor; there are fp32 and int8")
+
+    def int8(folder: Path) -> None:
+        _quantize(exact, folder)
+        guarded(_session(folder), _session(exact), inputs.unseen(), precision)
+
+    exact = converted(f"{name}-onnx", lambda folder: _export(module(), inputs.examples()[:2], folder))
+    return _session(converted(f"{name}-onnx-int8", int8) if precision == "int8" else exact)
+
+
+def _session(folder: Path) -> Tower:
     try:
         import onnxruntime as ort
     except ImportError as error:
         raise ModelUnavailable("this runtime needs ONNX Runtime: run `pip install 'snapseek[onnx]'`") from error
-    folder = converted(f"{name}-onnx", lambda new: _export(module(), examples()[:2], new))
-    if precision == "int8":
-        folder = converted(f"{name}-onnx-int8", lambda new: _quantize(folder, new))
     session = ort.InferenceSession(folder / FILE, providers=["CPUExecutionProvider"])
 
     def run(inputs: NDArray[Any]) -> Matrix:

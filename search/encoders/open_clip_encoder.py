@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from search.batches import Batches
 from search.encoders import examples, runtime_choice, towers
 from search.encoders.adapter import unit
 from search.encoders.onnx_towers import in_onnx
@@ -40,6 +41,7 @@ PREPROCESSING = "1"
 
 TEXT_BATCH = 32
 CALIBRATION_PICTURES = 64
+CHECKED_PICTURES = 16
 
 CONTRASTIVE = 0.205, 0.012
 SIGMOID = 0.045, 0.016
@@ -57,6 +59,7 @@ class OpenClipEncoder:
         self._folder = folder
         self._spec = spec
         self._lock = threading.Lock()
+        self._batches = Batches(spec)
         try:
             self._config: dict[str, Any] = json.loads((folder / "open_clip_config.json").read_text(encoding="utf-8"))
             self._dim = int(self._config["model_cfg"]["embed_dim"])
@@ -86,10 +89,9 @@ class OpenClipEncoder:
         preprocess = self._preprocess
         with ThreadPoolExecutor(2) as threads:
             pixels = list(threads.map(lambda image: preprocess(image).numpy(), images))
-        step = self._spec.batch_size
         with self._lock:
             tower = self._image_tower
-            parts = [tower(np.stack(pixels[start : start + step])) for start in range(0, len(pixels), step)]
+            parts = [vectors for _, vectors in self._batches.run(pixels, lambda some: tower(np.stack(some)))]
         return unit(np.concatenate(parts))
 
     def encode_texts(self, texts: Sequence[str]) -> Matrix:
@@ -182,39 +184,30 @@ class OpenClipEncoder:
             runtime, precision = runtime_choice.chosen(self.space.fingerprint, which)
         elif runtime == "auto":
             runtime = "torch" if device.type != "cpu" or precision == "fp16" else "openvino"
-        make = functools.partial(self._run_by, runtime, f"{self.space.fingerprint}-{which}", module, which)
-        if precision in ("auto", "fp32"):
-            return make(precision)
-        unseen = self._examples(which, seed=1)()  # calibration saw the others
-        return towers.guarded(make(precision), make("fp32"), unseen, precision)
-
-    def _run_by(
-        self, runtime: str, name: str, module: Callable[[], torch.nn.Module], which: str, precision: str
-    ) -> towers.Tower:
-        device = device_of(self._spec)
+        inputs = towers.Inputs(
+            self._examples(which, CALIBRATION_PICTURES, 0), self._examples(which, CHECKED_PICTURES, 1)
+        )
         if runtime == "torch":
-            return towers.in_torch(module(), device, dtype_of(precision, device))
+            return towers.in_torch(module(), device, dtype_of(precision, device), inputs)
         if device.type != "cpu":
             raise ConfigError(f"runtime {runtime} runs on the processor; leave device {device} to torch")
+        name = f"{self.space.fingerprint}-{which}"
         try:
-            if runtime == "onnx":
-                return in_onnx(name, module, self._examples(which), precision)
-            return in_openvino(name, module, self._examples(which), precision)
+            return (in_onnx if runtime == "onnx" else in_openvino)(name, module, inputs, precision)
         except RuntimeError:  # an operation that the runtime does not know
-            if self._spec.runtime != "auto" or precision == "int8":
+            if spec.runtime != "auto" or precision == "int8":
                 raise
             log.warning("%s cannot run the %s tower of %s; torch does", runtime, which, self._folder, exc_info=True)
-            return towers.in_torch(module(), device, dtype_of(precision, device))
+            return towers.in_torch(module(), device, dtype_of(precision, device), inputs)
 
-    def _examples(self, which: str, seed: int = 0) -> Callable[[], NDArray[Any]]:
-        """Return a maker of inputs as real ones are: for tracing, calibration, and the check of a reduced precision."""
+    def _examples(self, which: str, count: int, seed: int) -> Callable[[], NDArray[Any]]:
+        """Return a maker of inputs as real ones are."""
 
         def texts() -> NDArray[Any]:
             ids: NDArray[Any] = self._tokenizer(list(examples.TEXTS)).numpy()
             return ids
 
         def images() -> NDArray[Any]:
-            pictures = examples.dead_leaves(CALIBRATION_PICTURES, seed)
-            return np.stack([self._preprocess(picture).numpy() for picture in pictures])
+            return np.stack([self._preprocess(picture).numpy() for picture in examples.dead_leaves(count, seed)])
 
         return texts if which == "text" else images

@@ -17,28 +17,34 @@ from torch import nn
 
 from search.encoders.converted import converted
 from search.encoders.openvino_runtime import LATENCY, core
-from search.encoders.towers import Tower
+from search.encoders.towers import Inputs, Tower, guarded
 from search.errors import ModelUnavailable
 from search.types import Matrix
 
 FILE = "net.xml"
 
 
-def in_openvino(
-    name: str, module: Callable[[], nn.Module], examples: Callable[[], NDArray[Any]], precision: str
-) -> Tower:
+def in_openvino(name: str, module: Callable[[], nn.Module], inputs: Inputs, precision: str) -> Tower:
     """Return a tower of a module, which is only made where it was not converted yet under this name.
 
-    Raises RuntimeError for an operation that OpenVINO does not know, ModelUnavailable for int8 without NNCF.
+    Raises RuntimeError for an operation that OpenVINO does not know, ModelUnavailable for int8 without NNCF and for a
+    precision that changes the vectors too much: int8 is checked when it is made, others whenever they are opened.
     """
 
     def single(folder: Path) -> None:
-        _save(_convert(module(), examples()[:2]), folder)
+        _save(_convert(module(), inputs.examples()[:2]), folder)
 
-    folder = converted(f"{name}-openvino", single)
+    def int8(folder: Path) -> None:
+        _save(_quantized(exact / FILE, inputs.examples()), folder)
+        guarded(_compiled(folder / FILE), _compiled(exact / FILE), inputs.unseen(), precision)
+
+    exact = converted(f"{name}-openvino", single)
     if precision == "int8":
-        folder = converted(f"{name}-openvino-int8", lambda new: _save(_quantized(folder, examples()), new))
-    return _compiled(folder / FILE, {"bf16": "bf16", "fp16": "f16"}.get(precision, "f32"))
+        return _compiled(converted(f"{name}-openvino-int8", int8) / FILE)
+    if precision in ("auto", "fp32"):
+        return _compiled(exact / FILE)
+    reduced = _compiled(exact / FILE, {"bf16": "bf16", "fp16": "f16"}[precision])
+    return guarded(reduced, _compiled(exact / FILE), inputs.unseen(), precision)
 
 
 def _convert(module: nn.Module, example: NDArray[Any]) -> Any:
@@ -56,14 +62,14 @@ def _convert(module: nn.Module, example: NDArray[Any]) -> Any:
         torch.backends.mha.set_fastpath_enabled(fast)
 
 
-def _quantized(folder: Path, examples: NDArray[Any]) -> Any:
+def _quantized(path: Path, examples: NDArray[Any]) -> Any:
     """Return the net with int8 weights, and int8 activations where it takes pictures."""
     try:
         import nncf
     except ImportError as error:
         raise ModelUnavailable("int8 in OpenVINO needs NNCF: run `pip install 'snapseek[int8]'`") from error
     logging.getLogger("nncf").setLevel(logging.WARNING)
-    net = core().read_model(str(folder / FILE))
+    net = core().read_model(str(path))
     with contextlib.redirect_stdout(sys.stderr):  # its progress
         if examples.ndim == 2:
             return nncf.compress_weights(net)
@@ -77,7 +83,7 @@ def _save(net: Any, folder: Path) -> None:
     ov.save_model(net, folder / FILE, compress_to_fp16=False)
 
 
-def _compiled(path: Path, hint: str) -> Tower:
+def _compiled(path: Path, hint: str = "f32") -> Tower:
     net = core().compile_model(str(path), "CPU", {**LATENCY, "INFERENCE_PRECISION_HINT": hint})
 
     def run(inputs: NDArray[Any]) -> Matrix:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,15 @@ from search.types import Matrix
 
 Tower = Callable[[NDArray[Any]], Matrix]
 """Pixels, shape (n, 3, height, width), or token ids, shape (n, length), to vectors, shape (n, dim), of any length."""
+
+
+@dataclass(frozen=True, slots=True)
+class Inputs:
+    """Makers of inputs as real ones are: some to trace and calibrate with, others to check a reduced precision on."""
+
+    examples: Callable[[], NDArray[Any]]
+    unseen: Callable[[], NDArray[Any]]
+
 
 LEAST_COSINE = 0.995
 """Of a reduced precision to single precision, for every example; below it the reduced tower is refused."""
@@ -60,9 +70,19 @@ class CausalTextTower(nn.Module):
         return x @ model.text_projection
 
 
-def in_torch(module: nn.Module, device: torch.device, dtype: torch.dtype) -> Tower:
-    """Return a tower that runs in torch, with automatic casting where ``dtype`` is not single precision."""
+def in_torch(module: nn.Module, device: torch.device, dtype: torch.dtype, inputs: Inputs) -> Tower:
+    """Return a tower that runs in torch, with automatic casting where ``dtype`` is not single precision.
+
+    Raises ModelUnavailable for a precision that changes the vectors too much.
+    """
     module.eval()
+    if dtype is not torch.float32:
+        single = _in_torch(module, device, torch.float32)
+        return guarded(_in_torch(module, device, dtype), single, inputs.unseen(), str(dtype).removeprefix("torch."))
+    return _in_torch(module, device, dtype)
+
+
+def _in_torch(module: nn.Module, device: torch.device, dtype: torch.dtype) -> Tower:
 
     def run(inputs: NDArray[Any]) -> Matrix:
         reduced = dtype is not torch.float32
