@@ -123,6 +123,7 @@ class HitOut(Model):
     height: int
     taken_at: datetime | None
     caption: str | None
+    caption_source: str | None
     alt_text: str | None
     tags: list[TagOut]
     links: Links
@@ -142,6 +143,7 @@ class HitOut(Model):
             height=record.height,
             taken_at=record.taken_at,
             caption=record.caption,
+            caption_source=record.caption_source,
             alt_text=record.alt_text,
             tags=[TagOut.from_domain(tag) for tag in record.tags],
             links=Links.of(record.id),

@@ -150,6 +150,10 @@ class TagView:
 @dataclass(frozen=True, slots=True)
 class TagGroup:
     title: str
+    sources: str
+    """Who said them: "by yolo11s and a person"."""
+    mixed: bool
+    """Whether each tag has to tell its own source."""
     tags: tuple[TagView, ...]
     more: tuple[TagView, ...]
     """Those that the models are less sure of than a filter asks for by default."""
@@ -310,7 +314,7 @@ def _tag_view(tag: Tag, number: int) -> TagView:
     return TagView(
         label=tag.label,
         confidence=f"{tag.confidence:.0%}",
-        source=tag.source,
+        source="a person" if tag.source == PERSON else tag.source,
         search_url=SearchState(filter=expression).url(),
         box=None if box is None else (box.x, box.y, box.width, box.height),
         number=number,
@@ -322,7 +326,9 @@ def _groups(tags: Sequence[Tag], views: Sequence[TagView], counted: set[int]) ->
         of_kind = [view for view, tag in zip(views, tags, strict=True) if tag.kind is kind]
         if of_kind:
             sure = tuple(view for view in of_kind if view.number in counted)
-            yield TagGroup(title, sure, tuple(view for view in of_kind if view.number not in counted))
+            rest = tuple(view for view in of_kind if view.number not in counted)
+            sources = list(dict.fromkeys(view.source for view in of_kind))
+            yield TagGroup(title, f"by {' and '.join(sources)}", len(sources) > 1, sure, rest)
 
 
 def _facts(image: ImageRecord) -> Iterable[tuple[str, str]]:

@@ -20,6 +20,7 @@ import numpy as np
 from PIL import Image
 
 from indexer.profiles import Annotation, Profile, open_profile
+from indexer.taggers.zero_shot import places, scene_groups
 from search.types import TagKind
 
 BANDS = (0.5, 0.7, 0.8, 0.9, 0.97, 1.01)
@@ -93,14 +94,21 @@ def objects(profile: Profile, folder: Path) -> dict[str, Any]:
 def scenes(profile: Profile, folder: Path) -> dict[str, Any]:
     known = json.loads((folder / "scenes.json").read_text())["scenes"]
     paths = sorted(folder.glob("*/*.jpg"))
-    one = five = said = inside = 0
+    names, _ = places()
+    groups = scene_groups()
+    group_of = {names[i]: group for group, members in groups.items() for i in np.flatnonzero(members)}
+    one = five = said = inside = told = in_group = 0
     for path, annotation in zip(paths, annotated(profile, paths), strict=True):
         truth = known[path.parent.name]
         right = {plain(name) for name in (*truth["places365"], path.parent.name)}
         labels = [plain(tag.label) for tag in annotation.all_tags if tag.kind is TagKind.SCENE]
         one += labels[0] in right
         five += bool(right & set(labels))
-        where = [tag.label for tag in annotation.all_tags if tag.kind is TagKind.ATTRIBUTE]
+        attributes = [tag.label for tag in annotation.all_tags if tag.kind is TagKind.ATTRIBUTE]
+        where = [label for label in attributes if label in ("indoor", "outdoor")]
+        grouped = [label for label in attributes if label in groups]
+        told += bool(grouped)
+        in_group += grouped == [group_of[plain(truth["places365"][0])]]
         said += bool(where)
         inside += where == ["indoor" if truth["indoor"] else "outdoor"]
     count = len(paths)
@@ -110,6 +118,8 @@ def scenes(profile: Profile, folder: Path) -> dict[str, Any]:
         "top-5": round(five / count, 3),
         "indoor or outdoor said": round(said / count, 3),
         "and right": round(inside / max(1, said), 3),
+        "coarse group said": round(told / count, 3),
+        "and the closest scene's": round(in_group / max(1, told), 3),
     }
 
 

@@ -122,6 +122,18 @@ def test_the_image_page_shows_boxes_tags_files_and_similar_pictures(client: Test
     assert "by ssd-mobilenet-v2" in text
 
 
+def test_the_image_page_says_who_said_what(own_client: TestClient) -> None:
+    (hit,) = own_client.get("/v1/search", params={"filter": 'path:"pets/*"'}).json()["hits"]
+    own_client.patch(f"/v1/images/{hit['id']}", json={"tags": {"add": [{"kind": "object", "label": "whiskers"}]}})
+    shown = re.sub(r"<[^>]*>", " ", page(own_client, f"/images/{hit['id']}")[1])
+    assert "Caption put together from the tags" in shown
+    assert "by efficientnet-lite3" in shown
+    assert "by ssd-mobilenet-v2 and a person" in " ".join(shown.split())
+    assert re.search(r"whiskers\s+100%, a person", shown)
+    assert hit["caption_source"] == "composed"
+    assert {tag["source"] for tag in hit["tags"]} >= {"ssd-mobilenet-v2", "places365-zero-shot", "oklab-palette"}
+
+
 def test_a_picture_can_be_searched_by_without_javascript(client: TestClient, tmp_path) -> None:
     cat = (photos(tmp_path) / "pets" / "chelsea.png").read_bytes()
     answer = client.post("/similar", files={"file": ("cat.png", cat)}, follow_redirects=False)
