@@ -90,7 +90,7 @@ def _hub_card(choice: ProfileChoice, task: str, spec: ModelSpec, model: str) -> 
         path = hub.locate(choice, spec, task=task, model=model if model != spec.model else None)
     except ModelUnavailable:
         return Card(choice.name, task, model, licence, f"hub, revision {spec.revision}", 0, None, present=False)
-    source = "local" if choice.local(model) else f"hub, commit {path.name if path.is_dir() else path.parent.name}"
+    source = "local" if choice.local(model) else f"hub, commit {hub.commit_of(path)}"
     return Card(choice.name, task, model, licence, source, hub.size_of(path), str(path), present=True)
 
 
@@ -128,19 +128,24 @@ def pull(name: str) -> Iterator[Pulled]:
                 hub.locate(choice, spec, task=task, model=model if model != spec.model else None)
                 continue
             wanted = hub.repository(spec, model if model != spec.model else None)
-            folder, commit = hub.pull(wanted)
-            yield Pulled(task, model, commit, hub.size_of(folder), str(folder))
+            path = hub.pull(wanted)
+            yield Pulled(task, model, hub.commit_of(path), hub.size_of(path), str(path))
 
 
 def choose_profile(config: Config) -> tuple[str, str]:
     """Return the profile for a new library, and why: clip where its weights are here or can be fetched, else lite."""
     lacking = [extra for module, extra in MODULES.values() if not _installed(module)]
     if lacking:
-        return "lite", f"its weights come with the installed packages; clip needs snapseek[{','.join(set(lacking))}]"
+        return (
+            "lite",
+            f"its weights come with the installed packages; clip needs snapseek[{','.join(sorted(set(lacking)))}]",
+        )
     missing = [card for card in cards("clip") if not card.present]
     if not missing:
         return "clip", "its weights are on this machine"
-    if config.offline or not hub_answers():
+    if config.offline:
+        return "lite", "the weights of clip are not here, and the network is not to be asked"
+    if not hub_answers():
         return "lite", "the weights of clip are not here, and the hub does not answer"
     try:
         for _ in pull("clip"):
@@ -152,14 +157,14 @@ def choose_profile(config: Config) -> tuple[str, str]:
 
 def hub_answers() -> bool:
     """Tell whether the hub answers within three seconds; False where the environment says to stay offline."""
-    import httpx
+    import httpx2
     from huggingface_hub import constants
 
     if constants.HF_HUB_OFFLINE:
         return False
     try:
-        return httpx.head(constants.ENDPOINT, timeout=HUB_TIMEOUT_S).status_code < 500
-    except httpx.HTTPError:
+        return httpx2.head(constants.ENDPOINT, timeout=HUB_TIMEOUT_S).status_code < 500
+    except httpx2.HTTPError:
         return False
 
 

@@ -172,7 +172,7 @@ def _scan(config: Config, catalog: Catalog, profile: Profile, place: Place) -> C
 def _switch(config: Config, catalog: Catalog, profile: Profile, progress: Progress) -> None:
     """Search with this profile from now on, once every image has been through it; bring the projections along."""
     space = profile.encoder.space
-    if catalog.active_space() != space or catalog.profile != profile.name:
+    if catalog.coming_profile or catalog.active_space() != space or catalog.profile != profile.name:
         missing = catalog.missing_in(space)
         if missing:
             progress.say(

@@ -64,13 +64,16 @@ class Services:
 
     def refresh(self) -> None:
         """Catch up with what was written meanwhile, by this process or another, a change of models included."""
-        if self.catalog.active_space() != self._open.encoder.space:
+        if not self._is_current():
             self._reopen()
         self._open.projections.catch_up()
 
+    def _is_current(self) -> bool:
+        return self.catalog.active_space() == self._open.encoder.space and self.catalog.profile == self._open.profile
+
     def _reopen(self) -> None:
         with self._lock:
-            if self.catalog.active_space() == self._open.encoder.space:
+            if self._is_current():
                 return
             try:
                 self._open = _open(self.config, self.catalog)

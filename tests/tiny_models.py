@@ -10,6 +10,7 @@ from typing import Any
 os.environ.setdefault("YOLO_AUTOINSTALL", "false")
 os.environ.setdefault("YOLO_OFFLINE", "true")
 
+import numpy as np
 import open_clip
 import torch
 import transformers as tf
@@ -17,6 +18,9 @@ from open_clip.push_to_hf_hub import save_config_for_hf
 from safetensors.torch import save_file
 from tokenizers import Tokenizer, models, pre_tokenizers, processors
 from tokenizers.normalizers import Lowercase
+
+from indexer.taggers.zero_shot import places
+from search.encoders.examples import dead_leaves
 
 KNOWN = (
     "a an the of on in at two dog dogs cat person people beach street red car photo picture night day snow with and is"
@@ -29,6 +33,21 @@ SIDE = 64
 def seeded(make: Any, seed: int = 0) -> Any:
     torch.manual_seed(seed)
     return make().eval()
+
+
+def settled(net: Any, side: int) -> Any:
+    """Return a net whose batch norms have seen pictures: in a deep one, an untrained signal would fade on its way."""
+    norms = [module for module in net.modules() if isinstance(module, torch.nn.BatchNorm2d)]
+    pictures = [np.asarray(picture.resize((side, side))) for picture in dead_leaves(4, 0)]
+    for norm in norms:
+        norm.train()
+        norm.momentum = None
+    with torch.inference_mode():
+        net(torch.from_numpy(np.stack(pictures)).permute(0, 3, 1, 2) / 255)
+    for norm in norms:
+        norm.eval()
+        norm.momentum = 0.03
+    return net
 
 
 # Tokenizers
@@ -44,7 +63,8 @@ def word_tokenizer(*, kind: str = "bert", extra: tuple[str, ...] = ()) -> Any:
     pad, unknown, first, last = frames[kind]
     vocabulary = {word: i for i, word in enumerate((pad, unknown, first, last, *WORDS))}
     tokenizer = Tokenizer(models.WordLevel(vocabulary, unk_token=unknown))
-    tokenizer.normalizer = Lowercase()
+    if kind != "gemma":
+        tokenizer.normalizer = Lowercase()
     tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
     frame = f"{first} $A {last}" if kind != "gemma" else f"$A {last}"
     tokenizer.post_processor = processors.TemplateProcessing(
@@ -92,6 +112,9 @@ SIGLIP = clip_config(
         "timm_pool": "avg", "timm_proj": "linear",
     },
 )  # fmt: skip
+SIGLIP2 = {
+    **SIGLIP, "text_cfg": {**SIGLIP["text_cfg"], "norm_kwargs": {"eps": 1e-6}, "act_kwargs": {"approximate": "tanh"}}
+}  # fmt: skip
 MULTILINGUAL = clip_config(
     text_cfg={
         "hf_model_name": "local", "hf_tokenizer_name": "local", "hf_pooler_type": "mean_pooler", "context_length": 32
@@ -105,7 +128,7 @@ MOBILE = clip_config(
         "timm_proj": None, "timm_drop": 0.0,
     },
     text_cfg={
-        "context_length": 77, "vocab_size": 49408, "width": 32, "heads": 2, "layers": 2, "no_causal_mask": False
+        "context_length": 77, "vocab_size": 49408, "width": 32, "heads": 2, "layers": 2, "no_causal_mask": True
     },
     embed_dim=768,
 )  # fmt: skip
@@ -139,23 +162,26 @@ def clip(folder: Path, config: dict[str, Any], *, mean: float = 0.5) -> Path:
 # Ultralytics
 
 
+YOLOS = ("yolov8n", "yolov9t", "yolov10n", "yolo11n", "yolo12n", "yolo26n")
+
+
 def yolo(path: Path, config: str = "yolo11n.yaml") -> Path:
-    """Save a YOLO with random weights; its scores are lifted so that it finds something."""
+    """Save a YOLO with random weights that finds something, and something else on every picture."""
     from ultralytics import YOLO, YOLOWorld
 
-    def make() -> Any:
-        model = (YOLOWorld if "world" in config else YOLO)(config)
-        for module in model.model.modules():
-            if isinstance(getattr(module, "cv3", None), torch.nn.ModuleList):
-                for branch in module.cv3:
-                    if "world" not in config:
-                        branch[-1].bias.data.fill_(-1.0)
-                for head in getattr(module, "cv4", ()):
-                    head.bias.data.fill_(0.0)
-        return model
-
     torch.manual_seed(0)
-    model = make()
+    model = (YOLOWorld if "world" in config else YOLO)(config)
+    net = model.model.eval()
+    for module in net.modules():
+        if isinstance(getattr(module, "cv3", None), torch.nn.ModuleList):
+            # Those without NMS have a second head, which finds each object once.
+            for branch in (*module.cv3, *(getattr(module, "one2one_cv3", None) or ())):
+                if "world" not in config:
+                    branch[-1].weight.data.mul_(0.4)  # else scores end at 1.0, all equal
+                    branch[-1].bias.data.fill_(-1.4)
+            for head in getattr(module, "cv4", ()):
+                head.bias.data.fill_(0.0)
+    settled(net, 320)
     path.parent.mkdir(parents=True, exist_ok=True)
     model.save(str(path))
     return path
@@ -215,7 +241,9 @@ def owl(folder: Path) -> Path:
         },
         projection_dim=32,
     )  # fmt: skip
-    processor = tf.Owlv2Processor(tf.Owlv2ImageProcessor(size={"height": 64, "width": 64}), word_tokenizer())
+    tokenizer = word_tokenizer()
+    tokenizer.model_max_length = 16
+    processor = tf.Owlv2Processor(tf.Owlv2ImageProcessor(size={"height": 64, "width": 64}), tokenizer)
     return saved(folder, seeded(lambda: tf.Owlv2ForObjectDetection(config)), processor)
 
 
@@ -245,7 +273,13 @@ def classifier(folder: Path, kind: str) -> Path:
         ),
         "efficientnet": lambda: tf.EfficientNetForImageClassification(
             tf.EfficientNetConfig(
-                image_size=SIDE, hidden_dim=320, width_coefficient=0.25, depth_coefficient=0.1, depth_divisor=4, **NAMED
+                image_size=SIDE,
+                hidden_dim=320,
+                width_coefficient=0.25,
+                depth_coefficient=0.1,
+                depth_divisor=4,
+                initializer_range=0.5,
+                **NAMED,
             )
         ),
         "convnext": lambda: tf.ConvNextForImageClassification(
@@ -257,12 +291,23 @@ def classifier(folder: Path, kind: str) -> Path:
         ),
     }
     processor = tf.ViTImageProcessor(size={"height": SIDE, "width": SIDE})
-    return saved(folder, seeded(makers[kind]), processor)
+    return saved(folder, settled(seeded(makers[kind]), SIDE), processor)
+
+
+def places365(folder: Path) -> Path:
+    """Save a classifier with the 365 scenes as labels, in another order than ours."""
+    names = dict(enumerate(reversed(places()[0])))
+    config = tf.ResNetConfig(
+        embedding_size=16, hidden_sizes=[16, 24], depths=[1, 1], id2label=names,
+        label2id={name: i for i, name in names.items()},
+    )  # fmt: skip
+    processor = tf.ViTImageProcessor(size={"height": SIDE, "width": SIDE})
+    return saved(folder, seeded(lambda: tf.ResNetForImageClassification(config)), processor)
 
 
 def timm_classifier(folder: Path) -> Path:
     config = tf.TimmWrapperConfig(architecture="resnet10t", **NAMED)
-    model = seeded(lambda: tf.TimmWrapperForImageClassification(config))
+    model = settled(seeded(lambda: tf.TimmWrapperForImageClassification(config)), SIDE)
     model.config.pretrained_cfg = {
         key: value
         for key, value in model.timm_model.pretrained_cfg.items()
@@ -287,7 +332,8 @@ def mask2former(folder: Path) -> Path:
             out_features=["stage1", "stage2", "stage3", "stage4"],
         ),
         feature_size=32, mask_feature_size=32, hidden_dim=32, encoder_feedforward_dim=32, encoder_layers=1,
-        decoder_layers=2, num_attention_heads=2, dim_feedforward=32, num_queries=10, **NAMED,
+        decoder_layers=2, num_attention_heads=2, dim_feedforward=32, num_queries=10, init_std=1.0, init_xavier_std=5.0,
+        **NAMED,
     )  # fmt: skip
     processor = tf.Mask2FormerImageProcessor(size={"height": 96, "width": 96})
     return saved(folder, seeded(lambda: tf.Mask2FormerForUniversalSegmentation(config)), processor)
@@ -299,12 +345,13 @@ def blip(folder: Path) -> Path:
         text_config={
             "vocab_size": len(tokenizer), "hidden_size": 32, "encoder_hidden_size": 32, "intermediate_size": 32,
             "num_hidden_layers": 1, "num_attention_heads": 2, "bos_token_id": 2, "eos_token_id": 3, "sep_token_id": 3,
-            "pad_token_id": 0,
+            "pad_token_id": 0, "initializer_range": 0.8,
         },
         vision_config={
             "hidden_size": 32, "intermediate_size": 32, "num_hidden_layers": 1, "num_attention_heads": 2,
-            "image_size": SIDE, "patch_size": 16,
+            "image_size": SIDE, "patch_size": 16, "initializer_range": 0.5,
         },
+        initializer_range=0.8,
     )  # fmt: skip
     processor = tf.BlipProcessor(tf.BlipImageProcessor(size={"height": SIDE, "width": SIDE}), tokenizer)
     return saved(folder, seeded(lambda: tf.BlipForConditionalGeneration(config)), processor)

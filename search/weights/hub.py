@@ -32,8 +32,13 @@ class Repository:
 
     @property
     def patterns(self) -> list[str]:
-        """Return the files that are needed; folders below the repository's own are not."""
+        """Return the files that are needed."""
         return [self.file] if self.file else SMALL_FILES + WEIGHT_FILES[self.library]
+
+    @property
+    def unwanted(self) -> list[str]:
+        """Return what is not needed of all that fits: what lies in folders below the repository's own."""
+        return [] if self.file else ["*/*"]
 
 
 def repository(spec: ModelSpec, model: str | None = None) -> Repository:
@@ -80,7 +85,15 @@ def find(wanted: Repository) -> Path | None:
     from huggingface_hub.errors import LocalEntryNotFoundError
 
     try:
-        folder = Path(snapshot_download(wanted.name, revision=wanted.revision, local_files_only=True))
+        folder = Path(
+            snapshot_download(
+                wanted.name,
+                revision=wanted.revision,
+                allow_patterns=wanted.patterns,
+                ignore_patterns=wanted.unwanted,
+                local_files_only=True,
+            )
+        )
     except (LocalEntryNotFoundError, ValueError):
         return None
     if wanted.file is not None:
@@ -96,49 +109,72 @@ def _is_whole(folder: Path, patterns: list[str]) -> bool:
     return any(fnmatch(file.name, pattern) for file in folder.iterdir() for pattern in patterns)
 
 
-def pull(wanted: Repository) -> tuple[Path, str]:
-    """Fetch what is needed of a repository, check it, and return the folder and the commit that it is of.
+def pull(wanted: Repository) -> Path:
+    """Fetch what is needed of a repository, check it, and return its folder, or file.
 
     Raises Unavailable when the hub cannot be reached, ModelUnavailable when it has no such thing or sent another.
     """
-    import httpx
+    import httpx2  # what the hub's client is made of
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError, OfflineModeIsEnabled
 
     try:
         folder = Path(
             snapshot_download(
-                wanted.name, revision=wanted.revision, allow_patterns=wanted.patterns, ignore_patterns=["*/*"]
+                wanted.name,
+                revision=wanted.revision,
+                allow_patterns=wanted.patterns,
+                ignore_patterns=wanted.unwanted,
             )
         )
     except OfflineModeIsEnabled as error:
         raise Unavailable("HF_HUB_OFFLINE is set, so nothing is fetched; unset it to fetch models") from error
-    except (LocalEntryNotFoundError, httpx.TransportError) as error:
+    except (LocalEntryNotFoundError, httpx2.TransportError) as error:
         raise Unavailable(f"the hub cannot be reached to fetch {wanted.name}: {error}") from error
-    except HfHubHTTPError as error:
+    except (HfHubHTTPError, OSError) as error:  # a file of another size than announced, or no room for it
         raise ModelUnavailable(f"{wanted.name} (revision {wanted.revision}) cannot be fetched: {error}") from error
-    if find(wanted) is None:
+    false = [path.name for path in sorted(folder.rglob("*")) if not is_true(path)]
+    if false:
+        raise ModelUnavailable(
+            f"{', '.join(false)} of {wanted.name} is not what the hub said it would be, and was removed; fetch it again"
+        )
+    found = find(wanted)
+    if found is None:
         raise ModelUnavailable(f"{wanted.name} has no weights that are taken here: {', '.join(wanted.patterns)}")
-    for path in sorted(folder.rglob("*")):
-        check(path)
-    return folder, folder.name
+    return found
 
 
-def check(path: Path) -> None:
-    """Hold a cached file against the hash that the hub gave for it. Raises ModelUnavailable and removes a false one."""
-    blob = path.resolve()
-    named, size = blob.name, blob.stat().st_size
-    if not blob.is_file() or len(named) not in (40, 64):
-        return
-    with blob.open("rb") as file:
+def is_true(path: Path) -> bool:
+    """Hold a cached file against the hash that the hub gave for it; remove a false one."""
+    named = _announced(path)
+    if not named:
+        return True
+    with path.open("rb") as file:
         if len(named) == 64:
             found = hashlib.file_digest(file, "sha256").hexdigest()
         else:  # small files have git's hash
-            found = hashlib.sha1(b"blob %d\0" % size + file.read(), usedforsecurity=False).hexdigest()
-    if found != named:
-        blob.unlink()
-        path.unlink(missing_ok=True)
-        raise ModelUnavailable(f"{path.name} is not what the hub said it would be, and was removed; fetch it again")
+            content = file.read()
+            found = hashlib.sha1(b"blob %d\0" % len(content) + content, usedforsecurity=False).hexdigest()
+    if found == named:
+        return True
+    for place in (path.resolve(), path.parent / path.readlink(), path):
+        place.unlink(missing_ok=True)
+    return False
+
+
+def _announced(path: Path) -> str:
+    """Return the hash that the hub gave for a file, which is its name among the cache's blobs; "" outside the cache.
+
+    A blob may itself be a link, to a file that several repositories share, whose name is a hash of another kind.
+    """
+    blob = path.readlink() if path.is_symlink() else path
+    return blob.name if blob.parent.name == "blobs" and len(blob.name) in (40, 64) else ""
+
+
+def commit_of(path: Path) -> str:
+    """Return the commit that a folder, or file, of the cache is of."""
+    below = path.parts[::-1]
+    return below[below.index("snapshots") - 1]
 
 
 def cache_folder() -> Path:
@@ -168,8 +204,8 @@ def content_hash(path: Path) -> str:
 
 @functools.lru_cache(maxsize=1024)
 def _file_hash(path: Path, _size: int, _mtime_ns: int) -> str:
-    blob = path.resolve()
-    if path.is_symlink() and len(blob.name) == 64 and blob.parent.name == "blobs":
-        return blob.name  # the cache names files by their hash; `pull` checked it
+    named = _announced(path)
+    if len(named) == 64:
+        return named  # the cache names files by their hash; `pull` checked it
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

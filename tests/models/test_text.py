@@ -2,29 +2,19 @@
 
 from __future__ import annotations
 
-import numpy as np
 import pytest
 from libraries import photos
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image
+from references import NOTHING, page
 
 from indexer.taggers.rapid_ocr import RapidOcr
 from search.profile_file import ModelSpec
 from search.types import TagKind
 
-NOTHING = np.empty((0, 0), np.float32)
-
 
 @pytest.fixture(scope="module")
 def ocr() -> RapidOcr:
     return RapidOcr(ModelSpec(library="rapidocr"))
-
-
-def page(*lines: str, size: int = 36) -> Image.Image:
-    image = Image.new("RGB", (640, 80 + 70 * len(lines)), "white")
-    draw = ImageDraw.Draw(image)
-    for number, line in enumerate(lines):
-        draw.text((40, 40 + 70 * number), line, fill="black", font=ImageFont.load_default(size))
-    return image
 
 
 def test_rendered_lines_are_read_with_their_places(ocr: RapidOcr) -> None:
