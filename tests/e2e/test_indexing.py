@@ -250,19 +250,22 @@ def test_a_run_that_is_killed_anywhere_loses_at_most_its_batch(tmp_path: Path) -
         save(source / f"{number}.jpg", a_picture(number, (300, 200)))
     command = [str(Path(sys.executable).with_name("snapseek")), "index", str(source), "--data", str(library), "--json"]
     environment = {**os.environ, "SNAPSEEK_BATCH_SIZE": "8"}
-    kept = 0
+    kept = killed = 0
     for _ in range(3):
         process = subprocess.Popen(
             command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True, env=environment
         )
         until = time.monotonic() + 60
-        while time.monotonic() < until and images(library) < kept + 20 and process.poll() is None:
-            time.sleep(0.02)
-        os.killpg(process.pid, signal.SIGKILL)
+        while time.monotonic() < until and images(library) < kept + 8 and process.poll() is None:
+            time.sleep(0.01)
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+            killed += 1
         process.wait()
         kept = images(library)
         assert kept % 8 == 0 or kept == 160
         assert is_sound(library)
+    assert killed, "each run had ended before it was killed"
     done = subprocess.run(command, capture_output=True, text=True, check=True, env=environment)
     report = json.loads(done.stdout)
     assert report["unchanged"] == kept > 0
