@@ -181,9 +181,9 @@ def show_results(results: Any, as_json: bool) -> None:
 def show(data: Path | None, as_json: bool, picture: str) -> None:
     """Print everything known of one image."""
     from api.schemas import ImageOut
-    from search.catalog.sqlite_catalog import Catalog
+    from search.catalog.opening import open_catalog
 
-    with Catalog(load_config(data=data).data) as catalog:
+    with open_catalog(load_config(data=data)) as catalog:
         record = catalog.record(catalog.expect(picture))
     body = ImageOut.from_domain(record).model_dump(mode="json")
     if as_json:
@@ -210,11 +210,11 @@ def serve(as_json: bool, **flags: Any) -> None:
 @command("status")
 def status(data: Path | None, as_json: bool) -> None:
     """Print what the library holds."""
-    from search.catalog.sqlite_catalog import Catalog
+    from search.catalog.opening import open_catalog
     from search.services import library_status
 
     config = load_config(data=data)
-    with Catalog(config.data) as catalog:
+    with open_catalog(config) as catalog:
         document = library_status(config, catalog)
     if as_json:
         emit(document)
@@ -227,11 +227,11 @@ def status(data: Path | None, as_json: bool) -> None:
 @click.option("--repair", is_flag=True, help="Rebuild from the catalogue what does not agree with it.")
 def verify(data: Path | None, as_json: bool, repair: bool) -> int:
     """Hold catalogue, vectors, tags and files against each other."""
-    from search.catalog.sqlite_catalog import Catalog
+    from search.catalog.opening import open_catalog
     from search.verify import verify_library
 
     config = load_config(data=data)
-    with Catalog(config.data) as catalog:
+    with open_catalog(config) as catalog:
         problems, repaired = verify_library(config, catalog, repair=repair)
     document = {
         "ok": not problems,

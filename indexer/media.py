@@ -11,7 +11,7 @@ from PIL import Image
 
 from indexer.decode import THUMBNAIL_SIDE, encode_thumbnail
 from indexer.pool import DecodePool
-from search.catalog.sqlite_catalog import Catalog
+from search.catalog.protocol import Catalog
 from search.errors import NotFound
 from search.types import ImageId
 

@@ -26,8 +26,9 @@ from indexer.pool import DecodePool
 from indexer.profiles import Annotation, Profile, open_profile
 from indexer.report import IndexReport
 from indexer.scan import Found, scan, scan_files
-from search.catalog.rows import Batch, FileRow, NewImage, Root, Said
-from search.catalog.sqlite_catalog import WHOLE, Catalog
+from search.catalog.opening import open_catalog
+from search.catalog.protocol import Catalog
+from search.catalog.rows import WHOLE, Batch, FileRow, NewImage, Root, Said
 from search.config import Config
 from search.errors import ConfigError, SnapseekError
 from search.profile_file import stored_name
@@ -77,7 +78,7 @@ def index_paths(config: Config, paths: Sequence[Path], *, progress: Progress) ->
     for path in paths:
         if not path.exists():
             raise ConfigError(f"there is no file or folder {path}")
-    with Catalog(config.data, create=True) as catalog, catalog.write_lock():
+    with open_catalog(config, create=True) as catalog, catalog.write_lock():
         profile = _profile(config, catalog, progress)
         report = IndexReport(profile.name, profile.encoder.space)
         with DecodePool(config, workers=config.workers or os.cpu_count() or 1) as pool:

@@ -5,7 +5,7 @@ Methods take a batch and answer in its order. They are called from several threa
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Protocol
 
 import numpy as np
@@ -151,14 +151,17 @@ class Records(Protocol):
         """Return records in the order asked; images that are gone meanwhile are left out."""
         ...
 
-    def by_date(self, *, oldest_first: bool = False) -> Ordinals:
-        """Return all ordinals by the date of the picture; those without one follow, last indexed first."""
+    def date_order(self, ordinals: Ordinals, *, oldest_first: bool = False) -> NDArray[np.intp]:
+        """Return the positions of ``ordinals`` by date of the picture, newest first unless said otherwise.
+
+        Those without a date follow, last indexed first.
+        """
         ...
 
     def embedding(self, ordinal: int, space: EmbeddingSpace) -> Vector | None: ...
 
-    def phashes(self) -> tuple[Ordinals, NDArray[np.uint64]]:
-        """Return the perceptual hash of every image."""
+    def phashes(self, ordinals: Ordinals) -> tuple[Ordinals, NDArray[np.uint64]]:
+        """Return the perceptual hashes of those images that are there, by ordinal."""
         ...
 
 
@@ -173,14 +176,39 @@ class TagStore(Protocol):
         """Remove records and return how many were there."""
         ...
 
+    @property
+    def cheap_matches(self) -> int | None:
+        """How many ordinals `match` returns at little cost; None where the number does not matter."""
+        ...
+
     def match(self, filter: Filter, *, limit: int | None = None) -> BitMap:
         """Return the ordinals that satisfy every term; an empty filter matches all. At most ``limit``, lowest first."""
         ...
 
     def count(self, filter: Filter) -> int: ...
 
-    def search_text(self, text: str, *, allowed: BitMap | None, k: int) -> tuple[Ordinals, Scores]:
-        """Return the k best by BM25 over caption, labels, OCR text and path, best first; any text is safe to pass."""
+    def among(self, filters: Sequence[Filter], ordinals: BitMap) -> BitMap:
+        """Return which of the ordinals satisfy at least one of the filters. Cheap however many images there are."""
+        ...
+
+    def search_text(
+        self, text: str, *, filter: Filter, within: BitMap | None = None, k: int
+    ) -> tuple[Ordinals, Scores]:
+        """Return the k best by BM25 over caption, labels, OCR text and path, best first; any text is safe to pass.
+
+        Only images that match ``filter`` and lie ``within``. Words are stemmed and any of them may match; scores are
+        positive. Ties: lower ordinal first.
+        """
+        ...
+
+    def search_labels(
+        self, labels: Mapping[tuple[TagKind, str], float], *, filter: Filter, within: BitMap | None = None, k: int
+    ) -> tuple[Ordinals, Scores]:
+        """Return the k images that share most of the labels, with the share (0–1) of their weight, best first.
+
+        A label weighs its confidence times log(1 + N / images that have it), as in TF-IDF; an image has a label where
+        a tag counts at its default confidence. Images that share nothing are left out. Ties: lower ordinal first.
+        """
         ...
 
     def facets(self, names: Collection[str], filter: Filter, *, within: BitMap | None, size: int) -> list[Facet]:

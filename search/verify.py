@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from search.catalog.protocol import Catalog
 from search.catalog.rows import Problem
-from search.catalog.sqlite_catalog import Catalog
 from search.config import Config
 from search.projections import TAGS_FILE, VECTORS_FILE, Projections
 from search.types import Filter
@@ -35,7 +35,7 @@ def _projections(config: Config, catalog: Catalog) -> list[Problem]:
         return []
     projections = Projections(catalog, space, ann_from=config.exact_limit)
     try:
-        wanted = set(catalog.by_date().tolist())
+        wanted = set(catalog.ordinals())
         problems = []
         tagged = set(projections.tags.match(Filter()))
         if tagged != wanted:

@@ -9,6 +9,14 @@ import unicodedata
 _UNSPACED = "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
 _WORD = re.compile(rf"[{_UNSPACED}]|[^\W_{_UNSPACED}]+")
 
+MAX_WORDS = 64
+
+_STOP_WORDS = """
+a an and are as at be but by for from has have he her his i in into is it its my of on or our she that the their them
+there these they this to was we were which while who with you your
+"""
+STOP_WORDS = frozenset(_STOP_WORDS.split())
+
 
 def writable(text: str) -> str:
     """Return the text with ``?`` for lone surrogates, which stand in file names that are not UTF-8."""
@@ -35,3 +43,9 @@ def words(text: str) -> list[str]:
 def contains_phrase(text: str, phrase: str) -> bool:
     """Return whether the words of ``phrase`` stand in ``text`` side by side, in this order."""
     return f" {' '.join(words(phrase))} " in f" {' '.join(words(text))} "
+
+
+def telling_words(text: str) -> list[str]:
+    """Return the words to look for, any of which may match; stop words only where there is nothing else."""
+    asked = list(dict.fromkeys(words(text)))
+    return ([word for word in asked if word not in STOP_WORDS] or asked)[:MAX_WORDS]

@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from pyroaring import BitMap
@@ -23,6 +23,9 @@ from search.types import (
     TagKind,
     Vector,
 )
+
+WHOLE = PurePosixPath(".")
+"""All of a root."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +101,33 @@ class Batch:
     """Files and the image in each: one of ``images``, or one that the catalogue has."""
     rejected: list[tuple[FileRow, str | None]] = field(default_factory=list)
     """Files without an image, and why; None where a person took the image out."""
+
+
+@dataclass(frozen=True, slots=True)
+class StoredImage:
+    """All that a catalogue knows of one image but people's decisions, to be taken over by another catalogue."""
+
+    ordinal: int
+    indexed_at: datetime
+    image: NewImage
+    space: EmbeddingSpace
+    """The space of ``image.vector``."""
+    files: tuple[tuple[Path, FileRow], ...]
+    """The root, and the file below it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Remains:
+    """What a catalogue holds besides images."""
+
+    profile: str | None
+    coming_profile: str | None
+    space: EmbeddingSpace | None
+    roots: tuple[Path, ...]
+    rejected: tuple[tuple[Path, FileRow, str | None], ...]
+    """Root, file, and why there is no image; None where a person took the image out."""
+    edits: Mapping[ImageId, Edit]
+    hidden: frozenset[ImageId]
 
 
 @dataclass(frozen=True, slots=True)

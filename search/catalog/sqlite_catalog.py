@@ -23,13 +23,24 @@ from pyroaring import BitMap
 
 from search.catalog import rows
 from search.catalog.migrations import migrate, refuse_foreign
-from search.catalog.rows import Batch, Changed, Edit, FileRow, KnownFile, Labels, NewImage, Problem, Root, Said
+from search.catalog.rows import (
+    WHOLE,
+    Batch,
+    Changed,
+    Edit,
+    FileRow,
+    KnownFile,
+    Labels,
+    NewImage,
+    Problem,
+    Root,
+    Said,
+)
 from search.errors import ConfigError, Conflict, NotFound, Unavailable
 from search.types import EmbeddingSpace, ImageId, ImageRecord, Matrix, Ordinals, Rejected, Tag, Vector
 
 FILE = "catalog.sqlite"
 LOCK = "write.lock"
-WHOLE = PurePosixPath(".")
 CHUNK = 500
 """Rows named in one statement; SQLite's own limit is far above."""
 
@@ -43,8 +54,8 @@ TOUCH_IMAGE_OF_FILE = (
 )
 
 
-class Catalog:
-    """One library's catalogue. Safe to use from several threads, each with a connection of its own."""
+class SqliteCatalog:
+    """Satisfies `search.catalog.protocol.Catalog` in one file. Safe to use from several threads, each with a connection of its own."""
 
     def __init__(self, data: Path, *, create: bool = False) -> None:
         """Open the catalogue in a data folder, or make one.
@@ -83,7 +94,7 @@ class Catalog:
                 self._all.append(connection)
         return connection
 
-    def __enter__(self) -> Catalog:
+    def __enter__(self) -> SqliteCatalog:
         return self
 
     def __exit__(
@@ -411,7 +422,16 @@ class Catalog:
             for id, caption, alt_text, added, removed in found
         }
 
-    def by_date(self, *, oldest_first: bool = False) -> Ordinals:
+    def ordinals(self) -> BitMap:
+        return BitMap(ordinal for (ordinal,) in self._rows("SELECT ordinal FROM image"))
+
+    def date_order(self, ordinals: Ordinals, *, oldest_first: bool = False) -> NDArray[np.intp]:
+        dated = self._by_date(oldest_first)
+        place = np.full(int(max(dated.max(initial=0), ordinals.max(initial=0))) + 1, len(dated))
+        place[dated] = np.arange(len(dated))
+        return np.argsort(place[ordinals], kind="stable")
+
+    def _by_date(self, oldest_first: bool) -> Ordinals:
         change = self.change
         known = self._dated.get(oldest_first)
         if known is None or known[0] != change:
@@ -420,7 +440,12 @@ class Catalog:
             known = self._dated[oldest_first] = change, np.array([ordinal for (ordinal,) in found], np.uint32)
         return known[1]
 
-    def phashes(self) -> tuple[Ordinals, NDArray[np.uint64]]:
+    def phashes(self, ordinals: Ordinals) -> tuple[Ordinals, NDArray[np.uint64]]:
+        known, hashes = self._phashes()
+        asked = np.isin(known, ordinals)
+        return known[asked], hashes[asked]
+
+    def _phashes(self) -> tuple[Ordinals, NDArray[np.uint64]]:
         change = self.change
         if self._hashes is None or self._hashes[0] != change:
             found = self._rows("SELECT ordinal, phash FROM image ORDER BY ordinal")

@@ -14,7 +14,7 @@ from search.bitmaps import bitmap_of
 from search.fields import CONFIDENCE, TAG_FIELDS, spans
 from search.matching import filter_confidence, folded, least_confidence, single, tag_kind
 from search.tags.projection import Projection, Value
-from search.tags.rows import Texts
+from search.tags.rows import texts_of
 from search.types import PERSON, Filter, Ordinals, TagKind, Term
 from search.words import caseless, fold, words
 
@@ -125,7 +125,7 @@ def _reading(connection: sqlite3.Connection, phrases: Sequence[str], overall: fl
             rows = connection.execute("SELECT ordinal, texts FROM image WHERE texts IS NOT NULL")
         wanted = f" {' '.join(words(phrase))} "
         for ordinal, stored in rows:
-            if any(wanted in f" {text} " for text in Texts.of(stored).at(least)):
+            if any(wanted in f" {text} " for text in texts_of(stored).at(least)):
                 found.add(ordinal)
     return found
 

@@ -16,7 +16,7 @@ from pyroaring import BitMap
 
 from search.catalog.migrations import STEPS
 from search.catalog.rows import Batch, FileRow, KnownFile, NewImage, Root
-from search.catalog.sqlite_catalog import FILE, Catalog
+from search.catalog.sqlite_catalog import FILE, SqliteCatalog
 from search.errors import ConfigError, Conflict, NotFound, Unavailable
 from search.types import Box, EmbeddingSpace, ImageId, Location, Rejected, Tag, TagKind
 
@@ -42,24 +42,24 @@ def a_file(path: str = "a.jpg", inode: int = 1) -> FileRow:
     return FileRow(path, 1234, 5, inode)
 
 
-def write(catalog: Catalog, root: Root, *numbers: int, **changes: object) -> None:
+def write(catalog: SqliteCatalog, root: Root, *numbers: int, **changes: object) -> None:
     """Write images, each with one file that is named by its number."""
     images = [an_image(number, **changes) for number in numbers]
     catalog.write(root, Batch(SPACE, images, [(a_file(f"{int(i.id, 16)}.jpg"), i.id) for i in images]))
 
 
 @pytest.fixture
-def catalog(tmp_path: Path) -> Iterator[Catalog]:
-    with Catalog(tmp_path / "library", create=True) as catalog:
+def catalog(tmp_path: Path) -> Iterator[SqliteCatalog]:
+    with SqliteCatalog(tmp_path / "library", create=True) as catalog:
         yield catalog
 
 
 @pytest.fixture
-def root(catalog: Catalog) -> Root:
+def root(catalog: SqliteCatalog) -> Root:
     return catalog.root(Path("/photos"))
 
 
-def test_a_record_comes_back_with_all_its_fields(catalog: Catalog, root: Root) -> None:
+def test_a_record_comes_back_with_all_its_fields(catalog: SqliteCatalog, root: Root) -> None:
     taken, place = datetime(2024, 5, 17, 18, 30), Location(-33.5, 151.25)
     details = {
         "taken_at": taken,
@@ -82,7 +82,7 @@ def test_a_record_comes_back_with_all_its_fields(catalog: Catalog, root: Root) -
     assert vector.tolist() == [0, 1, 0, 0, 0, 0, 0, 0]
 
 
-def test_records_come_in_the_order_asked_without_those_that_are_gone(catalog: Catalog, root: Root) -> None:
+def test_records_come_in_the_order_asked_without_those_that_are_gone(catalog: SqliteCatalog, root: Root) -> None:
     write(catalog, root, 1, 2, 3)
     one, two, three = (catalog.find(an_id(n)) for n in (1, 2, 3))
     assert [r.id for r in catalog.records([three, 999, one, two])] == [an_id(3), an_id(1), an_id(2)]
@@ -90,7 +90,7 @@ def test_records_come_in_the_order_asked_without_those_that_are_gone(catalog: Ca
         catalog.record(an_id(9))
 
 
-def test_an_image_that_is_annotated_anew_keeps_its_ordinal(catalog: Catalog, root: Root) -> None:
+def test_an_image_that_is_annotated_anew_keeps_its_ordinal(catalog: SqliteCatalog, root: Root) -> None:
     write(catalog, root, 1)
     before = catalog.record(an_id(1))
     cat = Tag(TagKind.OBJECT, "cat", 0.8, "detector")
@@ -101,7 +101,7 @@ def test_an_image_that_is_annotated_anew_keeps_its_ordinal(catalog: Catalog, roo
     assert catalog.models_of([an_id(1), an_id(2)]) == {an_id(1): "models-2"}
 
 
-def test_what_models_said_is_kept_by_task_without_what_people_changed(catalog: Catalog, root: Root) -> None:
+def test_what_models_said_is_kept_by_task_without_what_people_changed(catalog: SqliteCatalog, root: Root) -> None:
     dawn = Tag(TagKind.ATTRIBUTE, "sunrise or sunset", 0.7, "zero-shot")
     done = {"objects": "detector-1", "attributes": "zero-shot-1"}
     write(catalog, root, 1, tags={"objects": (DOG,), "attributes": (dawn,)}, done=done, caption="A dog")
@@ -115,14 +115,14 @@ def test_what_models_said_is_kept_by_task_without_what_people_changed(catalog: C
     assert catalog.said([an_id(1)], EmbeddingSpace("other", 8, "0" * 32))[an_id(1)].vector is None
 
 
-def test_a_library_is_on_its_way_to_a_profile_until_it_is_activated(catalog: Catalog) -> None:
+def test_a_library_is_on_its_way_to_a_profile_until_it_is_activated(catalog: SqliteCatalog) -> None:
     catalog.note_profile("lite")
     assert (catalog.profile, catalog.coming_profile) == (None, "lite")
     catalog.activate("lite", SPACE)
     assert (catalog.profile, catalog.coming_profile) == ("lite", None)
 
 
-def test_ordinals_are_never_given_again(catalog: Catalog, root: Root) -> None:
+def test_ordinals_are_never_given_again(catalog: SqliteCatalog, root: Root) -> None:
     write(catalog, root, 1, 2)
     last = catalog.find(an_id(2))
     catalog.delete(an_id(2))
@@ -130,7 +130,7 @@ def test_ordinals_are_never_given_again(catalog: Catalog, root: Root) -> None:
     assert catalog.find(an_id(3)) == last + 1
 
 
-def test_two_files_of_one_image_and_the_loss_of_each(catalog: Catalog, root: Root) -> None:
+def test_two_files_of_one_image_and_the_loss_of_each(catalog: SqliteCatalog, root: Root) -> None:
     image = an_image(1)
     catalog.write(root, Batch(SPACE, [image], [(a_file("b.jpg"), image.id), (a_file("a.jpg", 2), image.id)]))
     assert catalog.record(image.id).files == ("a.jpg", "b.jpg")
@@ -142,7 +142,7 @@ def test_two_files_of_one_image_and_the_loss_of_each(catalog: Catalog, root: Roo
     assert catalog.counts() == {"images": 0, "files": 0, "rejected": 0}
 
 
-def test_a_file_that_holds_another_picture_now_takes_the_old_one_along(catalog: Catalog, root: Root) -> None:
+def test_a_file_that_holds_another_picture_now_takes_the_old_one_along(catalog: SqliteCatalog, root: Root) -> None:
     catalog.write(root, Batch(SPACE, [an_image(1)], [(a_file(), an_id(1))]))
     catalog.write(root, Batch(SPACE, [an_image(2)], [(a_file(), an_id(2))]))
     assert catalog.find(an_id(1)) is None
@@ -151,7 +151,7 @@ def test_a_file_that_holds_another_picture_now_takes_the_old_one_along(catalog: 
     assert catalog.counts() == {"images": 0, "files": 0, "rejected": 1}
 
 
-def test_moved_files_keep_their_image(catalog: Catalog, root: Root) -> None:
+def test_moved_files_keep_their_image(catalog: SqliteCatalog, root: Root) -> None:
     write(catalog, root, 1)
     catalog.move(root, [("1.jpg", a_file("new/1.jpg"))])
     assert catalog.record(an_id(1)).files == ("new/1.jpg",)
@@ -160,7 +160,7 @@ def test_moved_files_keep_their_image(catalog: Catalog, root: Root) -> None:
     assert catalog.resolve("/elsewhere/1.jpg") is None
 
 
-def test_what_is_known_of_files_is_told_for_a_part_of_the_root(catalog: Catalog, root: Root) -> None:
+def test_what_is_known_of_files_is_told_for_a_part_of_the_root(catalog: SqliteCatalog, root: Root) -> None:
     image = an_image(1)
     files = [
         (a_file(path, inode), image.id) for inode, path in enumerate(["a/1.jpg", "a/b/2.jpg", "ab/3.jpg", "a.jpg"])
@@ -175,7 +175,7 @@ def test_what_is_known_of_files_is_told_for_a_part_of_the_root(catalog: Catalog,
     assert catalog.rejected() == [Rejected("/photos/a/bad.jpg", "broken")]
 
 
-def test_file_names_that_are_no_text_are_kept_as_they_are(catalog: Catalog, root: Root) -> None:
+def test_file_names_that_are_no_text_are_kept_as_they_are(catalog: SqliteCatalog, root: Root) -> None:
     name = os.fsdecode(b"caf\xe9.jpg")
     catalog.write(root, Batch(SPACE, [an_image(1)], [(a_file(name), an_id(1))]))
     assert list(catalog.known_files(root)) == [name]
@@ -183,7 +183,7 @@ def test_file_names_that_are_no_text_are_kept_as_they_are(catalog: Catalog, root
     catalog.record(an_id(1)).files[0].encode("utf-8")
 
 
-def test_people_overrule_models_now_and_later(catalog: Catalog, root: Root) -> None:
+def test_people_overrule_models_now_and_later(catalog: SqliteCatalog, root: Root) -> None:
     write(catalog, root, 1, caption="A dog", caption_source="composed")
     edited = catalog.edit(
         an_id(1), add=[(TagKind.USER, "Rex")], remove=[(TagKind.OBJECT, "Dog")], caption="Rex", alt_text="Rex runs"
@@ -198,7 +198,7 @@ def test_people_overrule_models_now_and_later(catalog: Catalog, root: Root) -> N
     assert (again.tags, again.caption) == (edited.tags, "Rex")
 
 
-def test_an_edit_can_be_taken_back_and_an_empty_text_takes_away(catalog: Catalog, root: Root) -> None:
+def test_an_edit_can_be_taken_back_and_an_empty_text_takes_away(catalog: SqliteCatalog, root: Root) -> None:
     write(catalog, root, 1, caption="A dog", caption_source="composed")
     catalog.edit(an_id(1), remove=[(TagKind.OBJECT, "dog")], add=[(TagKind.USER, "x")])
     back = catalog.edit(an_id(1), add=[(TagKind.OBJECT, "dog")], remove=[(TagKind.USER, "X")], caption="")
@@ -208,7 +208,7 @@ def test_an_edit_can_be_taken_back_and_an_empty_text_takes_away(catalog: Catalog
         catalog.edit(an_id(9), caption="nothing")
 
 
-def test_an_image_that_was_taken_out_is_remembered_as_such(catalog: Catalog, root: Root) -> None:
+def test_an_image_that_was_taken_out_is_remembered_as_such(catalog: SqliteCatalog, root: Root) -> None:
     write(catalog, root, 1, 2)
     catalog.delete(an_id(1))
     assert catalog.find(an_id(1)) is None
@@ -220,7 +220,7 @@ def test_an_image_that_was_taken_out_is_remembered_as_such(catalog: Catalog, roo
         catalog.delete(an_id(1))
 
 
-def test_changes_are_told_from_any_point_on(catalog: Catalog, root: Root) -> None:
+def test_changes_are_told_from_any_point_on(catalog: SqliteCatalog, root: Root) -> None:
     write(catalog, root, 1, 2, 3)
     one, two, three = (catalog.find(an_id(n)) for n in (1, 2, 3))
     start = catalog.change
@@ -235,7 +235,7 @@ def test_changes_are_told_from_any_point_on(catalog: Catalog, root: Root) -> Non
     assert catalog.changes_since(changed.upto).upserted == [one]
 
 
-def test_pictures_are_ordered_by_date_and_then_by_when_they_came(catalog: Catalog, root: Root) -> None:
+def test_pictures_are_ordered_by_date_and_then_by_when_they_came(catalog: SqliteCatalog, root: Root) -> None:
     write(catalog, root, 1)
     write(catalog, root, 2, taken_at=datetime(2020, 1, 1))
     write(catalog, root, 3, taken_at=datetime(2024, 1, 1))
@@ -246,7 +246,7 @@ def test_pictures_are_ordered_by_date_and_then_by_when_they_came(catalog: Catalo
     assert oldest == [an_id(2), an_id(3), an_id(4), an_id(1)]
 
 
-def test_a_space_is_switched_when_every_image_is_in_it(catalog: Catalog, root: Root) -> None:
+def test_a_space_is_switched_when_every_image_is_in_it(catalog: SqliteCatalog, root: Root) -> None:
     write(catalog, root, 1, 2)
     assert catalog.active_space() is None
     catalog.activate("lite", SPACE)
@@ -260,8 +260,8 @@ def test_a_space_is_switched_when_every_image_is_in_it(catalog: Catalog, root: R
     assert sum(len(ordinals) for ordinals, _ in catalog.embeddings(other)) == 2
 
 
-def test_a_second_process_that_would_write_is_refused(catalog: Catalog) -> None:
-    code = f"from search.catalog.sqlite_catalog import Catalog\nfrom pathlib import Path\nwith Catalog(Path({str(catalog.data)!r})).write_lock(): pass"  # fmt: skip  # noqa: E501
+def test_a_second_process_that_would_write_is_refused(catalog: SqliteCatalog) -> None:
+    code = f"from search.catalog.sqlite_catalog import SqliteCatalog\nfrom pathlib import Path\nwith SqliteCatalog(Path({str(catalog.data)!r})).write_lock(): pass"  # fmt: skip  # noqa: E501
     with catalog.write_lock():
         done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
         assert "Conflict" in done.stderr
@@ -280,23 +280,23 @@ def test_what_is_no_catalogue_of_ours_is_refused_and_left_alone(tmp_path: Path, 
             other.execute("CREATE TABLE mine (x)")
         other.close()
     else:
-        Catalog(tmp_path, create=True).close()
+        SqliteCatalog(tmp_path, create=True).close()
         with sqlite3.connect(path) as newer:
             newer.execute(f"PRAGMA user_version = {len(STEPS) + 1}")
         newer.close()
     before = path.read_bytes()
     with pytest.raises(ConfigError):
-        Catalog(tmp_path, create=True)
+        SqliteCatalog(tmp_path, create=True)
     assert path.read_bytes() == before
 
 
 def test_without_a_library_one_is_told_what_to_run(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="snapseek index"):
-        Catalog(tmp_path / "nowhere")
+        SqliteCatalog(tmp_path / "nowhere")
     assert not (tmp_path / "nowhere").exists()
 
 
-def test_a_full_disk_changes_nothing(catalog: Catalog, root: Root) -> None:
+def test_a_full_disk_changes_nothing(catalog: SqliteCatalog, root: Root) -> None:
     write(catalog, root, 1)
     (pages,) = catalog._connection.execute("PRAGMA page_count").fetchone()
     catalog._connection.execute(f"PRAGMA max_page_count = {pages + 2}")
@@ -309,7 +309,7 @@ def test_a_full_disk_changes_nothing(catalog: Catalog, root: Root) -> None:
     assert catalog.counts()["images"] == 301
 
 
-def test_damage_is_found(catalog: Catalog, root: Root) -> None:
+def test_damage_is_found(catalog: SqliteCatalog, root: Root) -> None:
     write(catalog, root, 1, 2, 3)
     catalog.activate("lite", SPACE)
     assert catalog.check() == []
@@ -322,7 +322,7 @@ def test_damage_is_found(catalog: Catalog, root: Root) -> None:
     }  # fmt: skip
 
 
-def test_threads_read_while_one_writes(catalog: Catalog, root: Root) -> None:
+def test_threads_read_while_one_writes(catalog: SqliteCatalog, root: Root) -> None:
     write(catalog, root, 1)
     failed: list[BaseException] = []
 
@@ -351,8 +351,8 @@ from pathlib import Path
 sys.path.insert(0, sys.argv[2])
 from test_catalog import SPACE, a_file, an_image
 from search.catalog.rows import Batch
-from search.catalog.sqlite_catalog import Catalog
-catalog = Catalog(Path(sys.argv[1]), create=True)
+from search.catalog.sqlite_catalog import SqliteCatalog
+catalog = SqliteCatalog(Path(sys.argv[1]), create=True)
 root = catalog.root(Path("/photos"))
 number = int(sys.argv[3])
 while True:
@@ -373,7 +373,7 @@ def test_a_writer_that_is_killed_leaves_whole_batches_only(tmp_path: Path) -> No
             writer.stdout.readline()
             time.sleep(0.15)
             writer.kill()
-        with Catalog(tmp_path) as catalog:
+        with SqliteCatalog(tmp_path) as catalog:
             counts = catalog.counts()
             assert counts["images"] % 10 == 0
             assert counts["images"] == counts["files"] > 0

@@ -16,7 +16,7 @@ from libraries import index, photos
 from pictures import a_picture, save
 from PIL import Image
 
-from search.catalog.sqlite_catalog import Catalog
+from search.catalog.sqlite_catalog import SqliteCatalog
 from search.config import load_config
 from search.errors import ConfigError, Conflict, SpaceMismatch
 from search.filters import parse
@@ -41,7 +41,7 @@ def paths(library: Path, expression: str = "") -> list[str]:
 
 
 def is_sound(library: Path) -> bool:
-    with Catalog(library) as catalog:
+    with SqliteCatalog(library) as catalog:
         problems, _ = verify_library(load_config(data=library), catalog, repair=False)
     return not [p for p in problems if "not there" not in p.what]
 
@@ -67,7 +67,7 @@ def test_copies_renames_edits_and_deletions_are_recognised(tmp_path: Path) -> No
 
     assert (report.duplicates, report.moved, report.indexed, report.removed) == (1, 1, 1, 1)
     assert report.unchanged == 9
-    with Catalog(library) as catalog:
+    with SqliteCatalog(library) as catalog:
         assert catalog.counts() == {"images": 11, "files": 12, "rejected": 0}
         assert catalog.record(catalog.expect(str(source / "copy.png"))).files == ("coins.png", "copy.png")
         assert catalog.resolve(str(source / "renamed.jpg"))
@@ -125,7 +125,7 @@ def test_folders_inside_one_another_do_not_list_a_file_twice(tmp_path: Path) -> 
     index(library, source / "inner")
     index(library, source)
     index(library, source / "inner")
-    with Catalog(library) as catalog:
+    with SqliteCatalog(library) as catalog:
         assert catalog.counts()["files"] == 2
 
 
@@ -150,7 +150,7 @@ def test_an_image_taken_out_stays_out_until_its_file_is_named(tmp_path: Path) ->
     save(source / "a.jpg", a_picture(1))
     save(source / "b.jpg", a_picture(2))
     index(library, source)
-    with Catalog(library) as catalog:
+    with SqliteCatalog(library) as catalog:
         catalog.delete(catalog.expect(str(source / "a.jpg")))
     for _ in range(2):
         report = index(library, source)
@@ -163,12 +163,12 @@ def test_an_image_taken_out_stays_out_until_its_file_is_named(tmp_path: Path) ->
 def test_what_people_said_outlives_a_new_run_of_the_models(tmp_path: Path) -> None:
     library, source = tmp_path / "library", photos(tmp_path / "photos")
     index(library, source)
-    with Catalog(library) as catalog:
+    with SqliteCatalog(library) as catalog:
         id = catalog.expect(str(source / "pets" / "chelsea.png"))
         catalog.edit(id, add=[(TagKind.USER, "Chelsea")], remove=[(TagKind.OBJECT, "cat")], alt_text="A cat")
         catalog._connection.execute("UPDATE image SET models = 'older'")  # as after an update of the models
     assert index(library, source).indexed == 12
-    with Catalog(library) as catalog:
+    with SqliteCatalog(library) as catalog:
         record = catalog.record(id)
     assert ("user", "Chelsea") in {(tag.kind, tag.label) for tag in record.tags}
     assert ("object", "cat") not in {(tag.kind, tag.label) for tag in record.tags}
@@ -210,7 +210,7 @@ def test_a_damaged_projection_is_found_and_made_again(tmp_path: Path) -> None:
     with open_services(load_config(data=library)) as services:  # a library opens all the same
         assert len(services.vectors) == 12
         services.tags.delete(services.tags.match(parse("object:cat")))
-    with Catalog(library) as catalog:
+    with SqliteCatalog(library) as catalog:
         config = load_config(data=library)
         problems, _ = verify_library(config, catalog, repair=False)
         assert [p.where for p in problems] == ["tags.sqlite"]
@@ -240,7 +240,7 @@ def test_a_second_writer_is_refused_at_once(tmp_path: Path) -> None:
     library, source = tmp_path / "library", tmp_path / "photos"
     save(source / "a.jpg")
     index(library, source)
-    with Catalog(library) as catalog, catalog.write_lock(), pytest.raises(Conflict, match="another process"):
+    with SqliteCatalog(library) as catalog, catalog.write_lock(), pytest.raises(Conflict, match="another process"):
         index(library, source)
 
 
@@ -275,7 +275,7 @@ def test_a_run_that_is_killed_anywhere_loses_at_most_its_batch(tmp_path: Path) -
 
 def images(library: Path) -> int:
     try:
-        with Catalog(library) as catalog:
+        with SqliteCatalog(library) as catalog:
             return catalog.counts()["images"]
     except ConfigError:
         return 0
@@ -285,5 +285,5 @@ def test_the_reasons_of_rejected_files_are_kept(tmp_path: Path) -> None:
     (tmp_path / "photos").mkdir()
     (tmp_path / "photos" / "empty.jpg").write_bytes(b"")
     index(tmp_path / "library", tmp_path / "photos")
-    with Catalog(tmp_path / "library") as catalog:
+    with SqliteCatalog(tmp_path / "library") as catalog:
         assert catalog.rejected() == [Rejected(str(tmp_path / "photos" / "empty.jpg"), "the file is empty")]

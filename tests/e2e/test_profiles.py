@@ -16,7 +16,7 @@ from starlette.testclient import TestClient
 from api.app import create_app
 from indexer.pipeline import index_paths
 from indexer.profiles import open_profile
-from search.catalog.sqlite_catalog import Catalog
+from search.catalog.sqlite_catalog import SqliteCatalog
 from search.config import load_config
 from search.errors import ModelUnavailable
 from search.services import Services, library_status, open_services
@@ -100,13 +100,13 @@ def begin(library: Path, profile: str) -> None:
     """Start a change of profile and break it off after two images."""
     with pytest.raises(KeyboardInterrupt):
         index_paths(load_config(data=library, profile=profile, batch_size=2), [], progress=Stop())
-    with Catalog(library) as catalog:
+    with SqliteCatalog(library) as catalog:
         assert catalog.coming_profile == profile
 
 
 def assert_only(library: Path, profile: str, space: str) -> None:
     """A library is wholly in one profile and space: nothing is left of another, or on its way."""
-    with Catalog(library) as catalog:
+    with SqliteCatalog(library) as catalog:
         config = load_config(data=library)
         status = library_status(config, catalog)
         assert (status["profile"], status["space"]["name"], status["images"]) == (profile, space, 6)
@@ -143,13 +143,13 @@ def test_a_change_that_was_interrupted_goes_on_where_it_was(base: Path, copied: 
 
 def test_a_change_that_was_given_up_leaves_nothing_behind(base: Path, copied: Any) -> None:
     library = copied("lite")
-    with Catalog(library) as catalog:
+    with SqliteCatalog(library) as catalog:
         lite = catalog.active_space()
         before = said(catalog, lite)
     begin(library, str(base / "own.toml"))
     assert index(library, profile="lite").indexed == 2
     assert_only(library, "lite", lite.name)
-    with Catalog(library) as catalog:
+    with SqliteCatalog(library) as catalog:
         assert labels(said(catalog, lite)) == labels(before)
 
 
@@ -164,7 +164,7 @@ def test_a_library_goes_back_to_lite(base: Path, copied: Any) -> None:
     assert index(library).unchanged == 6
 
 
-def said(catalog: Catalog, space: Any) -> dict[str, tuple[Any, ...]]:
+def said(catalog: SqliteCatalog, space: Any) -> dict[str, tuple[Any, ...]]:
     """Return what the models said of each image, by its file."""
     ids = [record.id for record in catalog.records(catalog.by_date().tolist())]
     found = catalog.said(ids, space)
@@ -204,7 +204,7 @@ def test_only_the_tasks_whose_model_changed_run_again(base: Path, changed: tuple
     profile.encoder = Counting("embedding", profile.encoder, counts)
     profile.taggers = {task: Counting(task, tagger, counts) for task, tagger in profile.taggers.items()}
     profile.captioner = Counting("captions", profile.captioner, counts)
-    with Catalog(base / "own") as catalog:
+    with SqliteCatalog(base / "own") as catalog:
         record = catalog.record(catalog.expect(str(base / "photos" / "rocket.jpg")))
         (before,) = catalog.said([record.id], profile.encoder.space).values()
     image = Image.open(base / "photos" / "rocket.jpg")
@@ -217,7 +217,7 @@ def test_only_the_tasks_whose_model_changed_run_again(base: Path, changed: tuple
 @pytest.mark.parametrize("task", CHANGES)
 def test_a_change_of_one_task_keeps_what_the_others_and_people_said(base: Path, copied: Any, task: str) -> None:
     library, cat = copied("own"), str(base / "photos" / "pets" / "chelsea.png")
-    with Catalog(library) as catalog:
+    with SqliteCatalog(library) as catalog:
         id, space = catalog.expect(cat), catalog.active_space()
         before = said(catalog, space)
         gone = catalog.record(id).tags[0]
@@ -227,7 +227,7 @@ def test_a_change_of_one_task_keeps_what_the_others_and_people_said(base: Path, 
         assert index(library, profile=profile).indexed == 6
         assert best(services)[0] == "clip"
         assert services.profile == profile
-    with Catalog(library) as catalog:
+    with SqliteCatalog(library) as catalog:
         after, record = said(catalog, space), catalog.record(id)
     assert after.keys() == before.keys()
     assert {t for path in after for t, print in after[path][2].items() if print != before[path][2][t]} == {task}

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from search.catalog.rows import Batch, FileRow, NewImage
-from search.catalog.sqlite_catalog import Catalog
+from search.catalog.sqlite_catalog import SqliteCatalog
 from search.engine import Picture, SearchEngine
 from search.errors import InvalidQuery, NotFound
 from search.filters import parse
@@ -70,7 +70,7 @@ IMAGES = [
 @pytest.fixture(params=["scan", "ann"])
 def engine(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[SearchEngine]:
     exact_limit = 1000 if request.param == "scan" else 0
-    with Catalog(tmp_path, create=True) as catalog:
+    with SqliteCatalog(tmp_path, create=True) as catalog:
         files = [(FileRow(f"{n}.jpg", 1, 1, n), image.id) for n, image in enumerate(IMAGES, start=1)]
         catalog.write(catalog.root(Path("/p")), Batch(SPACE, IMAGES, files))
         catalog.activate("lite", SPACE)

@@ -1,0 +1,30 @@
+"""Open the catalogue of a library, in whichever store the options name."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from search.catalog.protocol import Catalog
+from search.config import Config
+
+
+@contextmanager
+def open_catalog(config: Config, *, create: bool = False) -> Iterator[Catalog]:
+    """Open a library's catalogue, or make one.
+
+    Raises ConfigError where there is none, Unavailable where the server that has it is away.
+    """
+    catalog: Catalog
+    if config.store == "opensearch-knn":
+        from search.opensearch.catalog import OpenSearchCatalog
+
+        catalog = OpenSearchCatalog(config, create=create)
+    else:
+        from search.catalog.sqlite_catalog import SqliteCatalog
+
+        catalog = SqliteCatalog(config.data, create=create)
+    try:
+        yield catalog
+    finally:
+        catalog.close()

@@ -1,0 +1,245 @@
+"""The indices of a library in OpenSearch: their names, mappings, versions, and moving from one index to the next.
+
+A library is a prefix. ``PREFIX-images`` is an alias of the one index ``PREFIX-images-N`` that is searched and written
+to; a new mapping means a new index, filled beside the old one and put in its place by moving the alias, in one step.
+``PREFIX-files`` and ``PREFIX-state`` hold what the catalogue keeps besides images.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from search.opensearch.client import Client
+
+from search.config import Config
+from search.errors import ConfigError
+from search.types import EmbeddingSpace, TagKind
+
+VERSION = 1
+"""Of the mapping. A change of it, or of what `documents` writes, needs a new one: libraries then move to it."""
+
+FIELDS = (
+    *(kind.value for kind in TagKind if kind is not TagKind.TEXT),
+    "source",
+    "has",
+    "people",
+    "orientation",
+    "year",
+)
+"""The fields whose values are kept under ``value`` and ``shown``."""
+
+WORDS = ("caption", "alt_text", "labels", "unsure", "ocr", "path")
+EXACT = ("caption", "alt_text", "ocr")
+
+LONGEST_WORD = 2_000
+"""Characters; longer words are parted, for Lucene takes no term above 32,766 bytes."""
+
+_ANALYSIS = {
+    # Texts come as words parted by spaces, read as every store reads them (search/words.py); only stemming is left.
+    "tokenizer": {"spaces": {"type": "whitespace", "max_token_length": LONGEST_WORD}},
+    "analyzer": {
+        "exact": {"type": "custom", "tokenizer": "spaces"},
+        "stemmed": {"type": "custom", "tokenizer": "spaces", "filter": ["porter_stem"]},
+    },
+}
+
+
+def images(prefix: str) -> str:
+    """Return the alias of the images of a library."""
+    return f"{prefix}-images"
+
+
+def files(prefix: str) -> str:
+    return f"{prefix}-files"
+
+
+def state(prefix: str) -> str:
+    return f"{prefix}-state"
+
+
+def vector_field(space: EmbeddingSpace) -> str:
+    """Return the field that holds the vectors of a space; those of two spaces are never in one field."""
+    return f"vector_{space.fingerprint[:12]}"
+
+
+def vector_mapping(space: EmbeddingSpace, engine: str) -> dict[str, Any]:
+    """Return the mapping of a space's vectors: HNSW over unit vectors, in the engine that the options name.
+
+    Source of the parameters: Malkov and Yashunin 2018; 16 and 100 are Lucene's own defaults.
+    """
+    method = {"name": "hnsw", "engine": engine, "space_type": "cosinesimil"}
+    parameters = {"m": 16, "ef_construction": 100}
+    return {"type": "knn_vector", "dimension": space.dim, "method": {**method, "parameters": parameters}}
+
+
+def images_mapping() -> dict[str, Any]:
+    """Return the mapping of images without vectors; an unknown field is an error, never a guess."""
+    searched = {"type": "keyword", "doc_values": False}
+    listed = {"type": "keyword", "index": False}
+    text: dict[str, Any] = {"type": "text", "analyzer": "stemmed"}
+    exact = {"exact": {"type": "text", "analyzer": "exact", "norms": False}}
+    return {
+        "dynamic": "strict",
+        "_meta": {"snapseek": VERSION},
+        "properties": {
+            "id": {"type": "keyword"},
+            "ordinal": {"type": "integer"},
+            "number": _strict(
+                **{name: {"type": "integer"} for name in ("width", "height", "people", "year")}, taken={"type": "long"}
+            ),
+            "value": _strict(**dict.fromkeys(FIELDS, searched)),
+            "shown": _strict(**dict.fromkeys(FIELDS, listed)),
+            "tags": {
+                "type": "nested",
+                **_strict(
+                    kind={"type": "keyword"},
+                    label={"type": "keyword"},
+                    shown=listed,
+                    confidence={"type": "float"},
+                    n={"type": "integer"},
+                ),
+            },
+            "path": searched,
+            "words": _strict(**{name: text | ({"fields": exact} if name in EXACT else {}) for name in WORDS}),
+            "reading": listed,
+            "completion": listed,
+            # Only where the catalogue is in OpenSearch too:
+            "phash": {"type": "long"},
+            "models": {"type": "keyword"},
+            "record": {"type": "object", "enabled": False},
+        },
+    }
+
+
+def files_mapping() -> dict[str, Any]:
+    """Return the mapping of files: one document for each path below a root."""
+    return {
+        "dynamic": "strict",
+        "_meta": {"snapseek": VERSION},
+        "properties": {
+            "root": {"type": "keyword"},
+            "path": {"type": "keyword"},
+            "size": {"type": "long"},
+            "mtime_ns": {"type": "long"},
+            "inode": {"type": "keyword"},
+            "image": {"type": "keyword"},
+            "reason": {"type": "keyword", "index": False, "ignore_above": 8_000},
+        },
+    }
+
+
+def state_mapping() -> dict[str, Any]:
+    """Return the mapping of all else: what kind of thing a document is can be asked for, its content is opaque."""
+    return {
+        "dynamic": "strict",
+        "_meta": {"snapseek": VERSION},
+        "properties": {"kind": {"type": "keyword"}, "body": {"type": "object", "enabled": False}},
+    }
+
+
+def _strict(**properties: Any) -> dict[str, Any]:
+    return {"dynamic": "strict", "properties": properties}
+
+
+def put_templates(client: Client, config: Config) -> None:
+    """Write the templates that every index of the library is made by."""
+    prefix = config.opensearch_prefix
+    settings: dict[str, Any] = {
+        "number_of_shards": config.opensearch_shards,
+        "number_of_replicas": config.opensearch_replicas,
+        "refresh_interval": -1,  # each write refreshes when it is complete
+    }
+    searched = {**settings, "knn": True, "analysis": _ANALYSIS, "max_result_window": 100_000}
+    templates = {
+        images(prefix): (f"{images(prefix)}-*", searched, images_mapping()),
+        files(prefix): (files(prefix), settings, files_mapping()),
+        state(prefix): (state(prefix), {**settings, "number_of_shards": 1}, state_mapping()),
+    }
+    with client.translated():
+        for name, (pattern, values, mapping) in templates.items():
+            body = {
+                "index_patterns": [pattern],
+                "priority": 500,
+                "version": VERSION,
+                "template": {"settings": {"index": values}, "mappings": mapping},
+            }
+            client.raw.indices.put_index_template(name=name, body=body)
+
+
+def current_index(client: Client, prefix: str) -> str | None:
+    """Return the index that the alias of the images points to, or None."""
+    with client.translated():
+        if not client.raw.indices.exists_alias(name=images(prefix)):
+            return None
+        (name,) = client.raw.indices.get_alias(name=images(prefix))
+    return str(name)
+
+
+def ensure_images(client: Client, config: Config) -> str:
+    """Return the index of the images, made with its alias if there is none. Two processes may do so at once."""
+    prefix = config.opensearch_prefix
+    name = current_index(client, prefix)
+    if name is None:
+        put_templates(client, config)
+        with client.translated():
+            client.raw.indices.create(
+                index=f"{images(prefix)}-1", body={"aliases": {images(prefix): {"is_write_index": True}}}, ignore=[400]
+            )
+        name = current_index(client, prefix)
+        if name is None:
+            raise ConfigError(
+                f"the index {images(prefix)}-1 is there without its alias: a move was broken off; delete it"
+            )
+    return name
+
+
+def ensure_index(client: Client, config: Config, name: str) -> None:
+    """Make an index of its own name (files, state) if there is none."""
+    with client.translated():
+        if not client.raw.indices.exists(index=name):
+            put_templates(client, config)
+            client.raw.indices.create(index=name, ignore=[400])
+
+
+def version_of(client: Client, index: str) -> int:
+    """Return the version of the mapping that an index has; 0 for one that is none of ours."""
+    with client.translated():
+        (found,) = client.raw.indices.get_mapping(index=index).values()
+    return int(found["mappings"].get("_meta", {}).get("snapseek", 0))
+
+
+def next_index(client: Client, config: Config, vectors: Mapping[str, Any] | None = None) -> str:
+    """Make the index that is to follow the current one, empty and without the alias, and return its name.
+
+    One that a broken-off move left behind is taken away first. ``vectors``: mappings of vector fields, by name.
+    """
+    prefix = config.opensearch_prefix
+    current = current_index(client, prefix)
+    number = int(current.rsplit("-", 1)[1]) + 1 if current else 1
+    name = f"{images(prefix)}-{number}"
+    put_templates(client, config)
+    with client.translated():
+        client.raw.indices.delete(index=name, ignore=[404])
+        client.raw.indices.create(index=name, body={"mappings": {"properties": dict(vectors or {})}})
+    return name
+
+
+def put_in_place(client: Client, prefix: str, name: str) -> None:
+    """Point the alias to an index, in one step, and delete the one that it pointed to."""
+    current = current_index(client, prefix)
+    if current == name:
+        return
+    add = {"add": {"index": name, "alias": images(prefix), "is_write_index": True}}
+    remove = [{"remove_index": {"index": current}}] if current else []
+    with client.translated():
+        client.raw.indices.refresh(index=name)
+        client.raw.indices.update_aliases(body={"actions": [add, *remove]})
+
+
+def delete_all(client: Client, prefix: str) -> None:
+    """Delete every index and template of a library."""
+    with client.translated():
+        client.raw.indices.delete(index=f"{images(prefix)}-*,{files(prefix)},{state(prefix)}", ignore=[404])
+        for name in (images(prefix), files(prefix), state(prefix)):
+            client.raw.indices.delete_index_template(name=name, ignore=[404])
