@@ -8,12 +8,16 @@ from __future__ import annotations
 import os
 import tomllib
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
+from urllib.parse import urlsplit
 
-from pydantic import Field, ValidationError
+from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 
 from search.errors import ConfigError
+
+if TYPE_CHECKING:
+    from pydantic_core import ErrorDetails
 
 CONFIG_FILE = "snapseek.toml"
 
@@ -21,7 +25,7 @@ CONFIG_FILE = "snapseek.toml"
 class Config(BaseSettings):
     """The options of one run. `docs/config.md` lists them for people; a test keeps the two together."""
 
-    model_config = SettingsConfigDict(env_prefix="SNAPSEEK_", extra="forbid", frozen=True)
+    model_config = SettingsConfigDict(env_prefix="SNAPSEEK_", extra="forbid", frozen=True, hide_input_in_errors=True)
 
     data: Path = Field(
         default=Path("snapseek-data"), description="Folder of the library: catalogue, projections, thumbnails."
@@ -32,7 +36,11 @@ class Config(BaseSettings):
         " new one it is `clip` where its weights are here or the hub answers, else `lite`.",
     )
     offline: bool = Field(default=False, description="Never ask the network, not even whether a model hub answers.")
-    store: Literal["embedded"] = Field(default="embedded", description="Where tags and facets live.")
+    store: Literal["embedded", "opensearch", "opensearch-knn"] = Field(
+        default="embedded",
+        description="Where what is searched lives. `embedded`: tags in SQLite, vectors in FAISS; `opensearch`: tags in"
+        " OpenSearch, vectors in FAISS; `opensearch-knn`: both, and the catalogue, in OpenSearch.",
+    )
     workers: int = Field(default=0, ge=0, le=64, description="Processes that decode pictures; 0 is one for each core.")
     batch_size: int = Field(default=32, ge=1, le=1024, description="Images that are annotated and written together.")
     max_file_bytes: int = Field(default=512 * 2**20, ge=1, description="Larger files are rejected. Bytes.")
@@ -65,6 +73,69 @@ class Config(BaseSettings):
         default="",
         description="Host names that requests may carry besides the bound one and loopback, separated by commas.",
     )
+    opensearch_url: str = Field(
+        default="http://127.0.0.1:9200",
+        description="Where OpenSearch is; of a cluster, several nodes separated by commas. Without user and password:"
+        " they have options of their own.",
+    )
+    opensearch_prefix: str = Field(
+        default="snapseek",
+        pattern=r"^[a-z][a-z0-9_-]*$",
+        max_length=100,
+        description="Begins the name of every index of this library: lower-case letters, digits, `-`, `_`.",
+    )
+    opensearch_user: str = Field(default="", description="Who to be for OpenSearch; empty where it asks nobody.")
+    opensearch_password: SecretStr = Field(default=SecretStr(""), description="The password of that user.")
+    opensearch_password_file: str = Field(default="", description="A file that has the password, instead of it.")
+    opensearch_ca: str = Field(
+        default="", description="A PEM file of the authorities that sign OpenSearch's certificate; empty: the usual."
+    )
+    opensearch_aws_region: str = Field(
+        default="",
+        description="Region of an OpenSearch at AWS: requests are signed (SigV4) with the credentials that AWS's own"
+        " tools would use.",
+    )
+    opensearch_aws_service: Literal["es", "aoss"] = Field(
+        default="es", description="What is signed for: `es`, a domain, or `aoss`, a serverless collection."
+    )
+    opensearch_timeout_s: float = Field(
+        default=10.0, gt=0, description="OpenSearch answers a search in this time or counts as away. Seconds."
+    )
+    opensearch_write_wait_s: float = Field(
+        default=300.0,
+        gt=0,
+        description="Writes wait this long for an OpenSearch that is away, overloaded or out of disk. Seconds.",
+    )
+    opensearch_shards: int = Field(default=1, ge=1, le=1024, description="Primary shards of a new index of images.")
+    opensearch_replicas: int = Field(default=0, ge=0, le=100, description="Further copies of each shard.")
+    opensearch_knn_engine: Literal["lucene", "faiss"] = Field(
+        default="lucene", description="What searches vectors in OpenSearch, with `opensearch-knn`."
+    )
+
+    @field_validator("opensearch_url")
+    @classmethod
+    def _urls(cls, value: str) -> str:
+        """Refuse what could not be asked, and passwords, which would end in logs: an URL is no place for a secret."""
+        urls = [url.strip().rstrip("/") for url in value.split(",")]
+        for url in urls:
+            parts = urlsplit(url)
+            if parts.username is not None or parts.password is not None:
+                raise ValueError("give user and password by opensearch_user and opensearch_password, not in the URL")
+            # Reading the port checks it: it raises ValueError.
+            if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.port == 0:
+                raise ValueError("an URL is http://HOST:PORT or https://HOST:PORT")
+        return ",".join(urls)
+
+    @model_validator(mode="after")
+    def _one_way_to_log_in(self) -> Config:
+        passwords = bool(self.opensearch_password.get_secret_value()) + bool(self.opensearch_password_file)
+        if passwords > 1:
+            raise ValueError("give opensearch_password or opensearch_password_file, not both")
+        if bool(self.opensearch_user) != bool(passwords):
+            raise ValueError("opensearch_user and opensearch_password (or opensearch_password_file) go together")
+        if self.opensearch_user and self.opensearch_aws_region:
+            raise ValueError("opensearch_aws_region signs requests; opensearch_user cannot be given as well")
+        return self
 
     @classmethod
     def settings_customise_sources(
@@ -85,7 +156,17 @@ def load_config(**flags: Any) -> Config:
     try:
         return Config(**{name: value for name, value in flags.items() if value is not None})
     except ValidationError as error:
-        problems = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}, got {e['input']!r}" for e in error.errors())
-        raise ConfigError(f"bad configuration: {problems}") from error
+        raise ConfigError(f"bad configuration: {'; '.join(map(_problem, error.errors()))}") from error
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(f"{CONFIG_FILE} in the data folder is not valid TOML: {error}") from error
+
+
+def _problem(error: ErrorDetails) -> str:
+    """Say what is wrong with an option, and its value unless that may be, or hold, a secret.
+
+    No value is shown of a name that is no option, for it may be a misspelt one, nor of several options together.
+    """
+    where = ".".join(map(str, error["loc"]))
+    message = error["msg"].removeprefix("Value error, ")
+    shown = where in Config.model_fields and where not in ("opensearch_password", "opensearch_url")
+    return (f"{where}: " if where else "") + message + (f", got {error['input']!r}" if shown else "")
