@@ -23,6 +23,7 @@ from search.types import Ordinals
 
 MISSING = np.iinfo(np.int64).min
 """Below every span: those start at -sys.maxsize."""
+UNDATED = np.iinfo(np.int64).max
 GONE = -1.0
 NUMBERS = ("width", "height", "taken")
 
@@ -167,6 +168,19 @@ class Projection:
         for first, last in spans:
             inside |= (numbers >= first) & (numbers <= last)
         return bitmap_of(np.flatnonzero(inside))
+
+    def by_date(self, images: BitMap, *, oldest_first: bool, offset: int, k: int) -> Ordinals:
+        """Return k of the images from ``offset`` on by date; ties, and those without one at the end, by ordinal, the
+        highest first. ``images`` must all be alive.
+        """
+        ordinals = ordinals_of(images)[::-1]
+        taken = self._numbers["taken"].at(ordinals)
+        key = np.where(taken == MISSING, UNDATED, taken if oldest_first else -taken)
+        end = min(offset + k, len(key))
+        if 0 < end < len(key):  # the rest need not be sorted
+            among_first = key <= np.partition(key, end - 1)[end - 1]
+            ordinals, key = ordinals[among_first], key[among_first]
+        return ordinals[np.argsort(key, kind="stable")[offset:end]]
 
     def count(self, fields: Collection[str], images: BitMap, least: float | None = None) -> dict[str, dict[str, int]]:
         """Return for each field, by label, how many of the images have each value that any of them has.

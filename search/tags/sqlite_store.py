@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sqlite3
 import threading
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -17,7 +17,7 @@ from pyroaring import BitMap
 
 from search.errors import Unavailable
 from search.facets import facet_named
-from search.tags import counting, fulltext, schema, terms
+from search.tags import counting, fulltext, schema, sharing, terms
 from search.tags.projection import Entry, Projection, Value
 from search.tags.rows import Row, row_of
 from search.types import Facet, Filter, ImageRecord, Ordinals, Scores, TagKind
@@ -71,6 +71,10 @@ class SqliteTagStore:
         with self._writing(applied) as (connection, change):
             return sum(_delete(connection, ordinal, change) for ordinal in ordinals)
 
+    @property
+    def cheap_matches(self) -> int | None:
+        return None
+
     def match(self, filter: Filter, *, limit: int | None = None) -> BitMap:
         """Return the ordinals that satisfy every term; an empty filter matches all. At most ``limit``, lowest first."""
         with self._reading() as (projection, connection):
@@ -80,14 +84,48 @@ class SqliteTagStore:
     def count(self, filter: Filter) -> int:
         return len(self.match(filter))
 
-    def search_text(self, text: str, *, allowed: BitMap | None, k: int) -> tuple[Ordinals, Scores]:
+    def among(self, filters: Sequence[Filter], ordinals: BitMap) -> BitMap:
+        """Return which of the ordinals satisfy at least one of the filters."""
+        with self._reading() as (projection, connection):
+            return BitMap.union(BitMap(), *(terms.match(f, projection, connection) & ordinals for f in filters))
+
+    def by_date(
+        self, filter: Filter, *, within: BitMap | None = None, oldest_first: bool = False, offset: int, k: int
+    ) -> Ordinals:
+        """Return k images from ``offset`` on by date of the picture, of those that match and lie ``within``.
+
+        Those without a date come last, last indexed first.
+        """
+        with self._reading() as (projection, connection):
+            images = _scope(filter, within, projection, connection)
+            return projection.by_date(images, oldest_first=oldest_first, offset=offset, k=k)
+
+    def search_text(
+        self, text: str, *, filter: Filter, within: BitMap | None = None, k: int
+    ) -> tuple[Ordinals, Scores]:
         """Return the k best by BM25 over caption, labels, OCR text and path, best first; any text is safe to pass.
 
-        Scores are positive, higher is better. Words are stemmed and any of them may match; ties: lower ordinal first.
+        Only images that match ``filter`` and lie ``within``. Words are stemmed and any of them may match; scores are
+        positive. Ties: lower ordinal first.
         """
+        allowed = None
+        if filter or within is not None:
+            with self._reading() as (projection, connection):
+                allowed = _scope(filter, within, projection, connection)
         with _translated():
             found = fulltext.search(self._connection(), text, allowed, k)
         return np.array([o for o, _ in found], dtype=np.uint32), np.array([s for _, s in found], dtype=np.float32)
+
+    def search_labels(
+        self, labels: Mapping[tuple[TagKind, str], float], *, filter: Filter, within: BitMap | None = None, k: int
+    ) -> tuple[Ordinals, Scores]:
+        """Return the k images that share most of the labels, with the share (0–1) of their weight, best first.
+
+        Only images that match ``filter`` and lie ``within``; those that share nothing are left out. Ties: lower
+        ordinal first.
+        """
+        with self._reading() as (projection, connection):
+            return sharing.search(labels, projection, _scope(filter, within, projection, connection), k)
 
     def facets(self, names: Collection[str], filter: Filter, *, within: BitMap | None, size: int) -> list[Facet]:
         """Return each named facet's top ``size`` values over the images that match ``filter`` and lie ``within``.
@@ -169,6 +207,12 @@ class SqliteTagStore:
             self._seen = changes
         finally:
             connection.execute("COMMIT")
+
+
+def _scope(filter: Filter, within: BitMap | None, projection: Projection, connection: sqlite3.Connection) -> BitMap:
+    """Return the images that match and lie within."""
+    found = terms.match(filter, projection, connection)
+    return found if within is None else found & within
 
 
 @contextmanager

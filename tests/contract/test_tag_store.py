@@ -6,8 +6,10 @@ import sqlite3
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from math import log1p
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import pytest
 from filter_strategies import fitting_filters, libraries, records
@@ -21,7 +23,7 @@ from search.facets import FACETS, PEOPLE_BUCKETS
 from search.filters import parse, without_selection
 from search.matching import matches
 from search.tags.sqlite_store import SqliteTagStore
-from search.types import Filter, ImageRecord, Op, Term
+from search.types import Filter, ImageRecord, Op, TagKind, Term
 from search.words import fold
 
 
@@ -56,7 +58,7 @@ def test_an_empty_store_answers_everything_with_nothing(store: SqliteTagStore) -
     assert len(store) == 0
     assert store.match(Filter()) == BitMap()
     assert store.match(parse("-object:dog")) == BitMap()
-    assert store.search_text("dog", allowed=None, k=5)[0].tolist() == []
+    assert store.search_text("dog", filter=Filter(), k=5)[0].tolist() == []
     assert counts(store, "object") == {}
     assert store.labels("", k=5) == []
     assert store.delete(BitMap([1, 2])) == 0
@@ -176,7 +178,7 @@ def test_an_upsert_replaces_and_a_delete_removes_in_every_way_of_asking(store: S
     assert store.delete(BitMap([1, 5])) == 1
     assert store.delete(BitMap([1])) == 0
     assert store.match(Filter()) == BitMap([2])
-    assert store.search_text("dog cat", allowed=None, k=5)[0].tolist() == []
+    assert store.search_text("dog cat", filter=Filter(), k=5)[0].tolist() == []
     assert store.match(parse("-object:cat")) == BitMap([2])
     assert len(store) == 1
 
@@ -245,13 +247,67 @@ def test_a_better_match_of_words_scores_higher_and_only_allowed_images_are_found
             an_image(ordinal=4, objects=["cat"]),
         ]
     )
-    ordinals, scores = store.search_text("a dog that plays", allowed=None, k=10)
+    ordinals, scores = store.search_text("a dog that plays", filter=Filter(), k=10)
     assert ordinals[0] == 2
     assert set(ordinals.tolist()) == {1, 2, 3}
     assert all(scores > 0)
     assert sorted(scores, reverse=True) == scores.tolist()
-    assert store.search_text("dog", allowed=BitMap([1, 4]), k=10)[0].tolist() == [1]
-    assert store.search_text("dog", allowed=None, k=1)[0].tolist() == [2]
+    assert store.search_text("dog", filter=Filter(), within=BitMap([1, 4]), k=10)[0].tolist() == [1]
+    assert store.search_text("dog", filter=Filter(), k=1)[0].tolist() == [2]
+
+
+def test_words_are_looked_for_only_in_images_that_match(store: SqliteTagStore) -> None:
+    store.upsert([an_image(ordinal=n, caption="a dog", objects=["cat"] * (n > 2)) for n in range(5)])
+    assert store.search_text("dogs", filter=parse("object:cat"), k=5)[0].tolist() == [3, 4]
+    assert store.search_text("dogs", filter=parse("-object:cat"), within=BitMap([2, 3, 9]), k=5)[0].tolist() == [2]
+    assert store.search_text("dogs", filter=Filter(), within=BitMap(), k=5)[0].tolist() == []
+    assert store.search_text("dogs", filter=Filter(), k=5)[0].tolist() == [0, 1, 2, 3, 4]
+
+
+def test_among_some_images_are_those_that_satisfy_any_of_the_filters(store: SqliteTagStore) -> None:
+    store.upsert([an_image(ordinal=n, objects=[label]) for n, label in enumerate(["dog", "cat", "bus", "dog"])])
+    dog, cat = parse("object:dog"), parse("object:cat")
+    assert store.among([dog, cat], BitMap([1, 2, 3, 7])) == BitMap([1, 3])
+    assert store.among([Filter()], BitMap([2, 7])) == BitMap([2])
+    assert store.among([dog], BitMap()) == BitMap()
+    assert store.among([], BitMap([1])) == BitMap()
+
+
+def test_images_by_date_are_newest_or_oldest_first_and_those_without_one_come_last(store: SqliteTagStore) -> None:
+    taken = ["2024-05-02", None, "1969-12-31", "2024-05-02", None, "2025-01-01"]
+    store.upsert([an_image(ordinal=n, taken_at=date, colors=["red"] * (n < 5)) for n, date in enumerate(taken)])
+
+    def by_date(expression: str = "", **options: Any) -> list[int]:
+        return store.by_date(parse(expression), **{"offset": 0, "k": 10, **options}).tolist()
+
+    assert by_date() == [5, 3, 0, 2, 4, 1]
+    assert by_date(oldest_first=True) == [2, 3, 0, 5, 4, 1]
+    assert by_date("color:red", within=BitMap([0, 1, 2, 5, 9])) == [0, 2, 1]
+    assert [by_date(offset=n, k=2) for n in (0, 2, 4, 6)] == [[5, 3], [0, 2], [4, 1], []]
+    assert by_date(within=BitMap()) == []
+
+
+def test_images_share_labels_with_a_picture_and_rare_labels_count_more(store: SqliteTagStore) -> None:
+    store.upsert(
+        [
+            an_image(ordinal=1, objects=["dog"], scenes=["beach"]),
+            an_image(ordinal=2, objects=["dog"]),
+            an_image(ordinal=3, scenes=["beach"]),
+            an_image(ordinal=4, objects=[("dog", 0.1)], scenes=["Beach"]),
+            an_image(ordinal=5, colors=["dog"]),
+        ]
+    )
+    labels = {(TagKind.OBJECT, "Dog"): 0.8, (TagKind.SCENE, "beach"): 0.5, (TagKind.USER, "mine"): 1.0}
+    weights = [0.8 * log1p(5 / 2), 0.5 * log1p(5 / 3), log1p(5)]
+    dog, beach = (weight / sum(weights) for weight in weights[:2])
+    ordinals, scores = store.search_labels(labels, filter=Filter(), k=5)
+    assert ordinals.tolist() == [1, 2, 3, 4]
+    assert scores == pytest.approx([dog + beach, dog, beach, beach], rel=1e-6)
+    ordinals, scores = store.search_labels(labels, filter=parse("-object:dog"), within=BitMap([2, 4, 5]), k=5)
+    assert (ordinals.tolist(), scores.tolist()) == ([4], pytest.approx([beach], rel=1e-6))
+    assert store.search_labels(labels, filter=Filter(), k=1)[0].tolist() == [1]
+    assert store.search_labels({}, filter=Filter(), k=5)[0].tolist() == []
+    assert store.search_labels(labels, filter=Filter(), within=BitMap(), k=5)[0].tolist() == []
 
 
 @pytest.mark.parametrize(
@@ -259,15 +315,15 @@ def test_a_better_match_of_words_scores_higher_and_only_allowed_images_are_found
 )
 def test_any_text_is_safe_to_search_for(store: SqliteTagStore, text: str) -> None:
     store.upsert([an_image(ordinal=1, caption="a dog")])
-    store.search_text(text, allowed=None, k=5)
-    store.search_text(f"{text} " * 300 + "dog", allowed=None, k=5)
+    store.search_text(text, filter=Filter(), k=5)
+    store.search_text(f"{text} " * 300 + "dog", filter=Filter(), k=5)
     assert len(store) == 1
 
 
 def test_stop_words_are_searched_for_only_when_there_is_nothing_else(store: SqliteTagStore) -> None:
     store.upsert([an_image(ordinal=1, caption="the who"), an_image(ordinal=2, caption="a cat on the mat")])
-    assert store.search_text("the cat", allowed=None, k=5)[0].tolist() == [2]
-    assert store.search_text("the who", allowed=None, k=5)[0].tolist()[0] == 1
+    assert store.search_text("the cat", filter=Filter(), k=5)[0].tolist() == [2]
+    assert store.search_text("the who", filter=Filter(), k=5)[0].tolist()[0] == 1
 
 
 def test_labels_are_completed_at_the_start_of_any_word_commonest_first(store: SqliteTagStore) -> None:
@@ -334,7 +390,7 @@ def test_threads_read_whole_changes_while_another_writes(store: SqliteTagStore) 
         return [an_image(ordinal=n, objects=[label]) for n in (1, 2)]
 
     def looks_whole() -> bool:
-        return store.count(parse("object:dog")) in (0, 2) and store.search_text("dog", allowed=None, k=5) is not None
+        return store.count(parse("object:dog")) in (0, 2) and store.search_text("dog", filter=Filter(), k=5) is not None
 
     with ThreadPoolExecutor(4) as pool:
         looks = []
