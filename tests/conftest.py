@@ -9,6 +9,8 @@ import pytest
 
 os.environ["HF_HUB_OFFLINE"] = "1"
 
+pytest_plugins = ["opensearch_server"]
+
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     if shutil.which("chromium") and shutil.which("chromedriver"):
