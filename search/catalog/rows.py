@@ -114,6 +114,8 @@ class StoredImage:
     """The space of ``image.vector``."""
     files: tuple[tuple[Path, FileRow], ...]
     """The root, and the file below it."""
+    other_vectors: tuple[tuple[EmbeddingSpace, Vector], ...] = ()
+    """Those of other spaces, while the library is on its way to another profile."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,6 +203,37 @@ def tag_from_row(row: Sequence[Any]) -> Tag:
     kind, label, confidence, source, x, y, width, height = row
     box = None if x is None else Box(x, y, width, height)
     return Tag(TagKind(kind), label, confidence, source, box)
+
+
+def stored_from_row(
+    row: Sequence[Any],
+    done: Mapping[str, str],
+    tags: Mapping[str, tuple[Tag, ...]],
+    vectors: Sequence[tuple[EmbeddingSpace, Vector]],
+    files: tuple[tuple[Path, FileRow], ...],
+) -> StoredImage:
+    """Join an image's row, its hash and models at the end of it, with all that models said of it."""
+    (ordinal, id, width, height, mime_type, size, indexed_at, taken_at, camera, lat, lon, caption, source) = row[:-2]
+    phash, models = row[-2:]
+    (space, vector), *others = vectors
+    image = NewImage(
+        id=ImageId(id),
+        width=width,
+        height=height,
+        mime_type=mime_type,
+        bytes=size,
+        phash=phash % (1 << 64),  # SQLite's integers are signed
+        models=models,
+        vector=vector,
+        tags=tags,
+        done=done,
+        caption=caption,
+        caption_source=source,
+        taken_at=datetime.fromisoformat(taken_at) if taken_at else None,
+        camera=camera,
+        location=None if lat is None else Location(lat, lon),
+    )
+    return StoredImage(ordinal, datetime.fromisoformat(indexed_at), image, space, files, tuple(others))
 
 
 def record_from_row(row: Sequence[Any], files: Sequence[str], tags: Iterable[Tag], edit: Edit) -> ImageRecord:

@@ -12,7 +12,6 @@ import sqlite3
 import threading
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
 from types import TracebackType
 from typing import Any
@@ -21,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pyroaring import BitMap
 
-from search.catalog import rows
+from search.catalog import rows, statements
 from search.catalog.migrations import migrate, refuse_foreign
 from search.catalog.rows import (
     WHOLE,
@@ -31,10 +30,11 @@ from search.catalog.rows import (
     FileRow,
     KnownFile,
     Labels,
-    NewImage,
     Problem,
+    Remains,
     Root,
     Said,
+    StoredImage,
 )
 from search.errors import ConfigError, Conflict, NotFound, Unavailable
 from search.types import EmbeddingSpace, ImageId, ImageRecord, Matrix, Ordinals, Rejected, Tag, Vector
@@ -49,13 +49,9 @@ IMAGE_COLUMNS = (
     " caption_source"
 )
 
-TOUCH_IMAGE_OF_FILE = (
-    "UPDATE image SET changed = ? WHERE ordinal = (SELECT ordinal FROM file WHERE root = ? AND path = ?)"
-)
-
 
 class SqliteCatalog:
-    """Satisfies `search.catalog.protocol.Catalog` in one file. Safe to use from several threads, each with a connection of its own."""
+    """Satisfies `search.catalog.protocol.Catalog` in one file. Each thread has a connection of its own."""
 
     def __init__(self, data: Path, *, create: bool = False) -> None:
         """Open the catalogue in a data folder, or make one.
@@ -67,7 +63,6 @@ class SqliteCatalog:
         self._local = threading.local()
         self._all: list[sqlite3.Connection] = []
         self._guard = threading.Lock()
-        self._dated: dict[bool, tuple[int, Ordinals]] = {}
         self._hashes: tuple[int, tuple[Ordinals, NDArray[np.uint64]]] | None = None
         if not self._path.exists():
             if not create:
@@ -130,7 +125,7 @@ class SqliteCatalog:
             try:
                 change = self.change + 1
                 yield connection, change
-                _set(connection, "change", str(change))
+                statements.set_meta(connection, "change", str(change))
                 connection.execute("COMMIT")
             except BaseException:
                 if connection.in_transaction:
@@ -165,7 +160,7 @@ class SqliteCatalog:
     def note_profile(self, name: str) -> None:
         """Note the profile that images go through from now on."""
         with self._transaction() as (connection, _):
-            _set(connection, "coming_profile", name)
+            statements.set_meta(connection, "coming_profile", name)
 
     def active_space(self) -> EmbeddingSpace | None:
         """Return the space that the library is searched in, or None until the first run has ended."""
@@ -177,10 +172,10 @@ class SqliteCatalog:
     def activate(self, profile: str, space: EmbeddingSpace) -> None:
         """Search with this profile, in its space, from now on; vectors of other spaces are dropped."""
         with self._transaction() as (connection, _):
-            number = _space_number(connection, space)
-            _set(connection, "profile", profile)
-            _set(connection, "space", space.fingerprint)
-            connection.execute("DELETE FROM meta WHERE key = 'coming_profile'")
+            number = statements.space_number(connection, space)
+            statements.set_meta(connection, "profile", profile)
+            statements.set_meta(connection, "space", space.fingerprint)
+            statements.set_meta(connection, "coming_profile", None)
             connection.execute("DELETE FROM embedding WHERE space != ?", (number,))
             connection.execute("DELETE FROM space WHERE id != ?", (number,))
 
@@ -202,6 +197,10 @@ class SqliteCatalog:
         )
         return dict(zip(("images", "files", "rejected"), row, strict=True))
 
+    def sizes(self) -> dict[str, int]:
+        """Return the bytes of the file, what is not yet merged into it included."""
+        return {"catalog": sum(path.stat().st_size for path in self.data.glob(f"{FILE}*"))}
+
     # Folders and files
 
     def roots(self) -> list[Root]:
@@ -210,9 +209,7 @@ class SqliteCatalog:
     def root(self, path: Path) -> Root:
         """Return the root of an absolute path, made if it is new."""
         with self._transaction() as (connection, _):
-            connection.execute("INSERT OR IGNORE INTO root (path) VALUES (?)", (os.fsencode(path),))
-        ((number,),) = self._rows("SELECT id FROM root WHERE path = ?", os.fsencode(path))
-        return Root(number, path)
+            return Root(statements.root_number(connection, path), path)
 
     def known_files(self, root: Root, within: PurePosixPath = WHOLE) -> dict[str, KnownFile]:
         """Return what is known of the files at or below ``root / within``, by path below the root."""
@@ -271,17 +268,17 @@ class SqliteCatalog:
     def write(self, root: Root, batch: Batch) -> None:
         """Write images, their files and rejected files of one root, all or nothing."""
         with self._transaction() as (connection, change):
-            space = _space_number(connection, batch.space)
+            space = statements.space_number(connection, batch.space)
             for image in batch.images:
-                _write_image(connection, image, space, change)
+                statements.write_image(connection, image, space, change)
             keys = [(change, root.id, os.fsencode(file.path)) for file, _ in (*batch.files, *batch.rejected)]
-            connection.executemany(TOUCH_IMAGE_OF_FILE, keys)  # it may lose this file to another image
+            connection.executemany(statements.TOUCH_IMAGE_OF_FILE, keys)  # it may lose this file to another image
             for file, id in batch.files:
-                _write_file(connection, root, file, id=id)
+                statements.write_file(connection, root.id, file, id=id)
             for file, reason in batch.rejected:
-                _write_file(connection, root, file, reason=reason)
-            connection.executemany(TOUCH_IMAGE_OF_FILE, keys)
-            _drop_without_files(connection, change)
+                statements.write_file(connection, root.id, file, reason=reason)
+            connection.executemany(statements.TOUCH_IMAGE_OF_FILE, keys)
+            statements.drop_without_files(connection, change)
 
     def move(self, root: Root, moved: Sequence[tuple[str, FileRow]]) -> None:
         """Note that files are at other paths now."""
@@ -294,7 +291,7 @@ class SqliteCatalog:
                     "UPDATE OR REPLACE file SET path = ?, size = ?, mtime_ns = ?, inode = ? WHERE root = ? AND path = ?"
                 )
                 connection.execute(sql, values)
-                connection.execute(TOUCH_IMAGE_OF_FILE, (change, root.id, os.fsencode(file.path)))
+                connection.execute(statements.TOUCH_IMAGE_OF_FILE, (change, root.id, os.fsencode(file.path)))
 
     def remove_files(self, root: Root, paths: Sequence[str]) -> None:
         """Forget files; images that have none left go with them."""
@@ -302,9 +299,9 @@ class SqliteCatalog:
             return
         with self._transaction() as (connection, change):
             keys = [(root.id, os.fsencode(path)) for path in paths]
-            connection.executemany(TOUCH_IMAGE_OF_FILE, [(change, *key) for key in keys])
+            connection.executemany(statements.TOUCH_IMAGE_OF_FILE, [(change, *key) for key in keys])
             connection.executemany("DELETE FROM file WHERE root = ? AND path = ?", keys)
-            _drop_without_files(connection, change)
+            statements.drop_without_files(connection, change)
 
     def edit(
         self,
@@ -323,10 +320,7 @@ class SqliteCatalog:
             if not connection.execute("UPDATE image SET changed = ? WHERE id = ?", (change, id)).rowcount:
                 raise NotFound(f"there is no image {id} in this library")
             edit = self._edits([id]).get(id, Edit()).changed(add, remove, caption, alt_text)
-            connection.execute(
-                "INSERT OR REPLACE INTO edit (id, caption, alt_text, added, removed) VALUES (?, ?, ?, ?, ?)",
-                (id, edit.caption, edit.alt_text, rows.labels_to_json(edit.added), rows.labels_to_json(edit.removed)),
-            )
+            statements.write_edit(connection, id, edit)
         return self.record(id)
 
     def delete(self, id: ImageId) -> None:
@@ -335,7 +329,7 @@ class SqliteCatalog:
             if not connection.execute("SELECT 1 FROM image WHERE id = ?", (id,)).fetchone():
                 raise NotFound(f"there is no image {id} in this library")
             connection.execute("INSERT OR IGNORE INTO hidden VALUES (?)", (id,))
-            _drop_images(connection, "id = ?", (id,), change)
+            statements.drop_images(connection, "id = ?", (id,), change)
 
     def hidden(self, ids: Iterable[ImageId]) -> set[ImageId]:
         """Return which of the images were taken out by a person."""
@@ -361,6 +355,21 @@ class SqliteCatalog:
         """Return what models said of the images that are there, with their vectors in a space."""
         found = self._chunked("SELECT ordinal, id, caption FROM image WHERE id IN ({})", list(ids))
         ordinals = [ordinal for ordinal, *_ in found]
+        done, tags = self._by_task(ordinals)
+        vectors = {
+            int(ordinal): vector
+            for chunk, matrix in self.embeddings(space, ordinals)
+            for ordinal, vector in zip(chunk, matrix, strict=True)
+        }
+        return {
+            ImageId(id): Said(done.get(ordinal, {}), vectors.get(ordinal), tags.get(ordinal, {}), caption)
+            for ordinal, id, caption in found
+        }
+
+    def _by_task(
+        self, ordinals: Sequence[int]
+    ) -> tuple[dict[int, dict[str, str]], dict[int, dict[str, tuple[Tag, ...]]]]:
+        """Return, by ordinal and task, the fingerprint of the model that did it, and the tags that it gave."""
         done: dict[int, dict[str, str]] = {}
         for ordinal, task, fingerprint in self._chunked("SELECT * FROM done WHERE ordinal IN ({})", ordinals):
             done.setdefault(ordinal, {})[task] = fingerprint
@@ -372,15 +381,7 @@ class SqliteCatalog:
         ):
             by_task = tags.setdefault(ordinal, {})
             by_task[task] = (*by_task.get(task, ()), rows.tag_from_row(tag))
-        vectors = {
-            int(ordinal): vector
-            for chunk, matrix in self.embeddings(space, ordinals)
-            for ordinal, vector in zip(chunk, matrix, strict=True)
-        }
-        return {
-            ImageId(id): Said(done.get(ordinal, {}), vectors.get(ordinal), tags.get(ordinal, {}), caption)
-            for ordinal, id, caption in found
-        }
+        return done, tags
 
     def record(self, id: ImageId) -> ImageRecord:
         """Return an image's record. Raises NotFound."""
@@ -415,30 +416,15 @@ class SqliteCatalog:
             if ordinal in images
         ]
 
-    def _edits(self, ids: Sequence[str]) -> dict[str, Edit]:
+    def _edits(self, ids: Sequence[str]) -> dict[ImageId, Edit]:
         found = self._chunked("SELECT id, caption, alt_text, added, removed FROM edit WHERE id IN ({})", ids)
         return {
-            id: Edit(caption, alt_text, rows.labels_from_json(added), rows.labels_from_json(removed))
+            ImageId(id): Edit(caption, alt_text, rows.labels_from_json(added), rows.labels_from_json(removed))
             for id, caption, alt_text, added, removed in found
         }
 
     def ordinals(self) -> BitMap:
         return BitMap(ordinal for (ordinal,) in self._rows("SELECT ordinal FROM image"))
-
-    def date_order(self, ordinals: Ordinals, *, oldest_first: bool = False) -> NDArray[np.intp]:
-        dated = self._by_date(oldest_first)
-        place = np.full(int(max(dated.max(initial=0), ordinals.max(initial=0))) + 1, len(dated))
-        place[dated] = np.arange(len(dated))
-        return np.argsort(place[ordinals], kind="stable")
-
-    def _by_date(self, oldest_first: bool) -> Ordinals:
-        change = self.change
-        known = self._dated.get(oldest_first)
-        if known is None or known[0] != change:
-            way = "ASC" if oldest_first else "DESC"
-            found = self._rows(f"SELECT ordinal FROM image ORDER BY taken_at IS NULL, taken_at {way}, ordinal DESC")
-            known = self._dated[oldest_first] = change, np.array([ordinal for (ordinal,) in found], np.uint32)
-        return known[1]
 
     def phashes(self, ordinals: Ordinals) -> tuple[Ordinals, NDArray[np.uint64]]:
         known, hashes = self._phashes()
@@ -471,12 +457,12 @@ class SqliteCatalog:
                 sql = "SELECT ordinal, vector FROM embedding WHERE space = ? ORDER BY ordinal"
                 pending = self._connection.execute(sql, (number,))
                 while chunk := pending.fetchmany(10_000):
-                    yield _matrix(chunk, space.dim)
+                    yield statements.matrix(chunk, space.dim)
             return
         sql = f"SELECT ordinal, vector FROM embedding WHERE space = {number} AND ordinal IN ({{}}) ORDER BY ordinal"
         chunk = self._chunked(sql, ordinals)
         if chunk:
-            yield _matrix(chunk, space.dim)
+            yield statements.matrix(chunk, space.dim)
 
     def changes_since(self, change: int) -> Changed:
         """Return what was written and deleted after a change number."""
@@ -518,98 +504,106 @@ class SqliteCatalog:
             if ordinal not in seen:
                 yield Problem("an image without a vector", id)
 
+    # Moving to another catalogue
+
+    def stored_images(self, after: int, limit: int) -> list[StoredImage]:
+        """Return all that is known of the ``limit`` images with the lowest ordinals above ``after``."""
+        found = self._rows(
+            f"SELECT {IMAGE_COLUMNS}, phash, models FROM image WHERE ordinal > ? ORDER BY ordinal LIMIT ?", after, limit
+        )
+        ordinals = [row[0] for row in found]
+        done, tags = self._by_task(ordinals)
+        vectors = self._all_vectors(ordinals)
+        files: dict[int, list[tuple[Path, FileRow]]] = {}
+        for ordinal, root, path, size, mtime_ns, inode in self._chunked(
+            "SELECT ordinal, root.path, file.path, size, mtime_ns, inode FROM file JOIN root ON root.id = file.root"
+            " WHERE ordinal IN ({}) ORDER BY root, file.path",
+            ordinals,
+        ):
+            file = FileRow(os.fsdecode(path), size, mtime_ns, inode)
+            files.setdefault(ordinal, []).append((Path(os.fsdecode(root)), file))
+        return [
+            rows.stored_from_row(
+                row, done.get(row[0], {}), tags.get(row[0], {}), vectors[row[0]], tuple(files.get(row[0], ()))
+            )
+            for row in found
+        ]
+
+    def _all_vectors(self, ordinals: Sequence[int]) -> dict[int, list[tuple[EmbeddingSpace, Vector]]]:
+        """Return the vectors of images in every space, those of the active one first.
+
+        An image that has none there, which only damage can make, gets one that is no number, as a damaged vector is.
+        """
+        active = self.active_space()
+        spaces = [EmbeddingSpace(*row) for row in self._rows("SELECT name, dim, fingerprint FROM space ORDER BY id")]
+        found: dict[int, list[tuple[EmbeddingSpace, Vector]]] = {ordinal: [] for ordinal in ordinals}
+        for space in sorted(spaces, key=lambda space: space != active):
+            for chunk, matrix in self.embeddings(space, ordinals):
+                for ordinal, vector in zip(chunk, matrix, strict=True):
+                    found[int(ordinal)].append((space, vector))
+        for vectors in found.values():
+            if not vectors:
+                space = active or spaces[0]
+                vectors.append((space, np.full(space.dim, np.nan, np.float32)))
+        return found
+
+    def store_images(self, images: Sequence[StoredImage]) -> None:
+        """Take images over from another catalogue, with their ordinals, replacing those that are here already.
+
+        Raises Conflict, and changes nothing, where an ordinal is that of another image here.
+        """
+        with self._transaction() as (connection, change):
+            for stored in images:
+                statements.take_over(connection, stored, change)
+            statements.drop_without_files(connection, change)
+
+    def remains(self) -> Remains:
+        """Return what there is besides images: folders, rejected files, decisions of people, the profile."""
+        rejected = self._rows(
+            "SELECT root.path, file.path, size, mtime_ns, inode, reason FROM file JOIN root ON root.id = file.root"
+            " WHERE ordinal IS NULL ORDER BY root, file.path"
+        )
+        return Remains(
+            profile=self.profile,
+            coming_profile=self.coming_profile,
+            space=self.active_space(),
+            roots=tuple(root.path for root in self.roots()),
+            rejected=tuple(
+                (Path(os.fsdecode(root)), FileRow(os.fsdecode(path), size, mtime_ns, inode), reason)
+                for root, path, size, mtime_ns, inode, reason in rejected
+            ),
+            edits=self._edits([id for (id,) in self._rows("SELECT id FROM edit")]),
+            hidden=frozenset(ImageId(id) for (id,) in self._rows("SELECT id FROM hidden")),
+        )
+
+    def store_remains(self, remains: Remains) -> None:
+        """Take over what another catalogue has besides images; called before the images are."""
+        with self._transaction() as (connection, change):
+            statements.set_meta(connection, "profile", remains.profile)
+            statements.set_meta(connection, "coming_profile", remains.coming_profile)
+            if remains.space is not None:
+                statements.space_number(connection, remains.space)
+            statements.set_meta(connection, "space", remains.space.fingerprint if remains.space else None)
+            for path in remains.roots:
+                statements.root_number(connection, path)
+            for path, file, reason in remains.rejected:
+                root = statements.root_number(connection, path)
+                connection.execute(statements.TOUCH_IMAGE_OF_FILE, (change, root, os.fsencode(file.path)))
+                statements.write_file(connection, root, file, reason=reason)
+            for id, edit in remains.edits.items():
+                statements.write_edit(connection, id, edit)
+                connection.execute("UPDATE image SET changed = ? WHERE id = ?", (change, id))
+            for id in remains.hidden:
+                connection.execute("INSERT OR IGNORE INTO hidden VALUES (?)", (id,))
+                statements.drop_images(connection, "id = ?", (id,), change)
+            statements.drop_without_files(connection, change)
+
     def _chunked(self, sql: str, keys: Sequence[Any]) -> list[Any]:
         found: list[Any] = []
         for start in range(0, len(keys), CHUNK):
             part = list(keys[start : start + CHUNK])
             found += self._rows(sql.format(",".join("?" * len(part))), *part)
         return found
-
-
-def _write_image(connection: sqlite3.Connection, image: NewImage, space: int, change: int) -> None:
-    place = image.location
-    values = {
-        "width": image.width,
-        "height": image.height,
-        "mime_type": image.mime_type,
-        "bytes": image.bytes,
-        "indexed_at": datetime.now(UTC).isoformat(timespec="seconds"),
-        "taken_at": image.taken_at.isoformat() if image.taken_at else None,
-        "camera": image.camera,
-        "latitude": place.latitude if place else None,
-        "longitude": place.longitude if place else None,
-        "phash": image.phash - (1 << 64) if image.phash >> 63 else image.phash,  # SQLite's integers are signed
-        "caption": image.caption,
-        "caption_source": image.caption_source,
-        "models": image.models,
-        "changed": change,
-    }
-    names = list(values)
-    ((ordinal,),) = connection.execute(
-        f"INSERT INTO image (id, {', '.join(names)}) VALUES (?{', ?' * len(names)})"
-        f" ON CONFLICT (id) DO UPDATE SET {', '.join(f'{n} = excluded.{n}' for n in names)} RETURNING ordinal",
-        (image.id, *values.values()),
-    ).fetchall()
-    connection.execute("DELETE FROM tag WHERE ordinal = ?", (ordinal,))
-    connection.executemany(
-        "INSERT INTO tag VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-        [
-            (ordinal, position, *_tag_values(tag), task)
-            for position, (task, tag) in enumerate((task, tag) for task, tags in image.tags.items() for tag in tags)
-        ],
-    )
-    connection.execute("DELETE FROM done WHERE ordinal = ?", (ordinal,))
-    connection.executemany("INSERT INTO done VALUES (?, ?, ?)", [(ordinal, *one) for one in image.done.items()])
-    vector = image.vector.astype(np.float16).tobytes()
-    connection.execute("INSERT OR REPLACE INTO embedding VALUES (?, ?, ?)", (ordinal, space, vector))
-
-
-def _tag_values(tag: Tag) -> tuple[Any, ...]:
-    box = tag.box
-    corners = (None,) * 4 if box is None else (box.x, box.y, box.width, box.height)
-    return (tag.kind.value, tag.label, tag.confidence, tag.source, *corners)
-
-
-def _write_file(
-    connection: sqlite3.Connection, root: Root, file: FileRow, *, id: ImageId | None = None, reason: str | None = None
-) -> None:
-    connection.execute(
-        "INSERT OR REPLACE INTO file (root, path, size, mtime_ns, inode, ordinal, reason)"
-        " VALUES (?, ?, ?, ?, ?, (SELECT ordinal FROM image WHERE id = ?), ?)",
-        (root.id, os.fsencode(file.path), file.size, file.mtime_ns, file.inode, id, reason),
-    )
-
-
-def _drop_without_files(connection: sqlite3.Connection, change: int) -> None:
-    """Delete images that have no file left; those that this transaction did not touch still have theirs."""
-    _drop_images(
-        connection, "changed = ? AND NOT EXISTS (SELECT 1 FROM file WHERE ordinal = image.ordinal)", (change,), change
-    )
-
-
-def _drop_images(connection: sqlite3.Connection, where: str, values: tuple[Any, ...], change: int) -> None:
-    connection.execute(f"INSERT OR REPLACE INTO deleted SELECT ordinal, {change} FROM image WHERE {where}", values)
-    connection.execute(f"DELETE FROM image WHERE {where}", values)
-
-
-def _space_number(connection: sqlite3.Connection, space: EmbeddingSpace) -> int:
-    connection.execute(
-        "INSERT OR IGNORE INTO space (name, dim, fingerprint) VALUES (?, ?, ?)",
-        (space.name, space.dim, space.fingerprint),
-    )
-    (number,) = connection.execute("SELECT id FROM space WHERE fingerprint = ?", (space.fingerprint,)).fetchone()
-    return int(number)
-
-
-def _set(connection: sqlite3.Connection, key: str, value: str) -> None:
-    connection.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (key, value))
-
-
-def _matrix(found: Sequence[tuple[int, bytes]], dim: int) -> tuple[Ordinals, Matrix]:
-    """Join vectors to one matrix; a blob of another size, which only damage can make, becomes a row of NaN."""
-    whole = [blob if len(blob) == 2 * dim else np.full(dim, np.nan, np.float16).tobytes() for _, blob in found]
-    vectors = np.frombuffer(b"".join(whole), np.float16).reshape(-1, dim).astype(np.float32)
-    return np.array([ordinal for ordinal, _ in found], np.uint32), vectors
 
 
 def _make_folder(data: Path) -> None:

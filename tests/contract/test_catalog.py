@@ -15,10 +15,11 @@ import pytest
 from pyroaring import BitMap
 
 from search.catalog.migrations import STEPS
+from search.catalog.protocol import Catalog
 from search.catalog.rows import Batch, FileRow, KnownFile, NewImage, Root
 from search.catalog.sqlite_catalog import FILE, SqliteCatalog
 from search.errors import ConfigError, Conflict, NotFound, Unavailable
-from search.types import Box, EmbeddingSpace, ImageId, Location, Rejected, Tag, TagKind
+from search.types import Box, EmbeddingSpace, ImageId, Location, Rejected, Tag, TagKind, Vector
 
 SPACE = EmbeddingSpace("test", 8, "f" * 32)
 DOG = Tag(TagKind.OBJECT, "dog", 0.9, "detector", Box(0.1, 0.2, 0.3, 0.4))
@@ -55,6 +56,12 @@ def catalog(tmp_path: Path) -> Iterator[SqliteCatalog]:
 
 
 @pytest.fixture
+def another(tmp_path: Path) -> Iterator[SqliteCatalog]:
+    with SqliteCatalog(tmp_path / "another", create=True) as catalog:
+        yield catalog
+
+
+@pytest.fixture
 def root(catalog: SqliteCatalog) -> Root:
     return catalog.root(Path("/photos"))
 
@@ -75,7 +82,7 @@ def test_a_record_comes_back_with_all_its_fields(catalog: SqliteCatalog, root: R
     assert (record.caption, record.caption_source, record.alt_text) == ("A dog", "composed", None)
     assert record.tags == (DOG,)
     assert record.files == ("1.jpg",)
-    ordinals, hashes = catalog.phashes()
+    ordinals, hashes = catalog.phashes(np.array([record.ordinal, 999], np.uint32))
     assert (ordinals.tolist(), hashes.tolist()) == ([record.ordinal], [2**63 + 5])
     vector = catalog.embedding(record.ordinal, SPACE)
     assert vector is not None
@@ -235,17 +242,6 @@ def test_changes_are_told_from_any_point_on(catalog: SqliteCatalog, root: Root) 
     assert catalog.changes_since(changed.upto).upserted == [one]
 
 
-def test_pictures_are_ordered_by_date_and_then_by_when_they_came(catalog: SqliteCatalog, root: Root) -> None:
-    write(catalog, root, 1)
-    write(catalog, root, 2, taken_at=datetime(2020, 1, 1))
-    write(catalog, root, 3, taken_at=datetime(2024, 1, 1))
-    write(catalog, root, 4)
-    by_date = [record.id for record in catalog.records(catalog.by_date().tolist())]
-    assert by_date == [an_id(3), an_id(2), an_id(4), an_id(1)]
-    oldest = [record.id for record in catalog.records(catalog.by_date(oldest_first=True).tolist())]
-    assert oldest == [an_id(2), an_id(3), an_id(4), an_id(1)]
-
-
 def test_a_space_is_switched_when_every_image_is_in_it(catalog: SqliteCatalog, root: Root) -> None:
     write(catalog, root, 1, 2)
     assert catalog.active_space() is None
@@ -268,6 +264,128 @@ def test_a_second_process_that_would_write_is_refused(catalog: SqliteCatalog) ->
         with pytest.raises(Conflict), catalog.write_lock():
             pass
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+OTHER = EmbeddingSpace("other", 4, "0" * 32)
+
+
+def a_lived_in_library(catalog: Catalog) -> None:
+    """Fill a catalogue with one of everything, half way to other models."""
+    photos, more = catalog.root(Path("/photos")), catalog.root(Path("/more") / os.fsdecode(b"caf\xe9"))
+    dawn = Tag(TagKind.ATTRIBUTE, "sunrise or sunset", 0.7, "zero-shot")
+    details = {
+        "tags": {"objects": (DOG, DOG), "attributes": (dawn,)}, "done": {"objects": "1", "attributes": "2"},
+        "taken_at": datetime(2024, 5, 17, 18, 30, 1, 250), "camera": "Canon", "location": Location(-33.5, 151.25),
+        "caption": "A dog", "caption_source": "composed",
+    }  # fmt: skip
+    write(catalog, photos, 1, **details)
+    write(catalog, photos, 2, 3, 4, 5)
+    catalog.activate("lite", SPACE)
+    catalog.note_profile("clip")
+    again = an_image(2, models="models-2", vector=np.array([0, 0, 0.6, 0.8], np.float32))
+    name = os.fsdecode(b"caf\xe9.jpg")
+    catalog.write(photos, Batch(OTHER, [again], [(a_file("2.jpg"), again.id)]))
+    rejected = [(a_file("bad.jpg", 2**63 - 1), "broken"), (a_file("out.jpg"), None)]
+    catalog.write(more, Batch(SPACE, files=[(a_file(name), an_id(1))], rejected=rejected))
+    catalog.edit(an_id(1), add=[(TagKind.USER, "Rex")], remove=[(TagKind.OBJECT, "dog")], caption="Rex", alt_text="R")
+    catalog.edit(an_id(3), alt_text="Three")
+    catalog.remove_files(photos, ["3.jpg"])
+    catalog.delete(an_id(4))
+
+
+def all_that_is_told(catalog: Catalog) -> dict[str, object]:
+    """Return what every method that reads answers."""
+    ids = [an_id(number) for number in range(7)]
+    everything = catalog.ordinals()
+    hashes = catalog.phashes(np.array(everything, np.uint32))
+    records = catalog.records(list(everything))
+    return {
+        "profile": (catalog.profile, catalog.coming_profile, catalog.active_space()),
+        "missing": (catalog.missing_in(SPACE), catalog.missing_in(OTHER)),
+        "counts": catalog.counts(),
+        "files": {str(root.path): catalog.known_files(root) for root in catalog.roots()},
+        "rejected": catalog.rejected(),
+        "places": {record.id: catalog.locate(record.id) for record in records},
+        "hidden": catalog.hidden(ids),
+        "models": catalog.models_of(ids),
+        "said": {
+            (space.name, id): (dict(said.done), dict(said.tags), said.caption, _listed(said.vector))
+            for space in (SPACE, OTHER)
+            for id, said in catalog.said(ids, space).items()
+        },
+        "records": records,
+        "vectors": [
+            [(ordinals.tolist(), vectors.tolist()) for ordinals, vectors in catalog.embeddings(space)]
+            for space in (SPACE, OTHER)
+        ],
+        "hashes": [part.tolist() for part in hashes],
+        "problems": catalog.check(),
+        "remains": catalog.remains(),
+    }
+
+
+def _listed(vector: Vector | None) -> list[float] | None:
+    return None if vector is None else vector.tolist()
+
+
+def take_over(source: Catalog, target: Catalog, *, limit: int) -> None:
+    target.store_remains(source.remains())
+    last = 0
+    while images := source.stored_images(last, limit):
+        target.store_images(images)
+        last = images[-1].ordinal
+
+
+@pytest.mark.parametrize("limit", [1, 100])
+def test_a_library_moves_to_another_catalogue_as_it_is(catalog: Catalog, another: Catalog, limit: int) -> None:
+    a_lived_in_library(catalog)
+    told = all_that_is_told(catalog)
+    for _ in range(2):  # broken off and begun again, it ends the same
+        take_over(catalog, another, limit=limit)
+        assert all_that_is_told(another) == told
+    write(another, another.root(Path("/photos")), 6)
+    assert another.find(an_id(6)) > max(catalog.ordinals())
+    write(another, another.root(Path("/photos")), 3)
+    assert another.record(an_id(3)).alt_text == "Three"
+
+
+def test_what_is_here_already_is_replaced_by_what_is_taken_over(catalog: Catalog, another: Catalog) -> None:
+    a_lived_in_library(catalog)
+    root = another.root(Path("/photos"))
+    write(another, root, 9, 8, 7)
+    for id in (an_id(9), an_id(8), an_id(7)):
+        another.delete(id)
+    write(another, root, 1, 4, camera="another")
+    another.restore([an_id(9), an_id(8), an_id(7)])
+    take_over(catalog, another, limit=2)
+    assert all_that_is_told(another) == all_that_is_told(catalog)
+
+
+def test_an_ordinal_of_another_image_is_not_taken_over(catalog: Catalog, another: Catalog) -> None:
+    write(catalog, catalog.root(Path("/photos")), 1)
+    write(another, another.root(Path("/photos")), 2)
+    before = all_that_is_told(another)
+    with pytest.raises(Conflict, match="that of image"):
+        another.store_images(catalog.stored_images(0, 10))
+    assert all_that_is_told(another) == before
+
+
+def test_projections_learn_of_what_was_taken_over(tmp_path: Path, catalog: SqliteCatalog) -> None:
+    a_lived_in_library(catalog)
+    with SqliteCatalog(tmp_path / "another", create=True) as another:
+        write(another, another.root(Path("/photos")), 9)
+        another.delete(an_id(9))
+        start = another.change
+        take_over(catalog, another, limit=100)
+        changed = another.changes_since(start)
+        assert (changed.upserted, changed.deleted) == (list(catalog.ordinals()), BitMap())
+
+
+def test_the_size_is_that_of_all_its_files(catalog: SqliteCatalog, root: Root) -> None:
+    write(catalog, root, *range(1, 100))
+    sizes = catalog.sizes()
+    assert list(sizes) == ["catalog"]
+    assert sizes["catalog"] > 100_000
 
 
 @pytest.mark.parametrize("kind", ["text", "foreign", "newer"])
@@ -329,7 +447,7 @@ def test_threads_read_while_one_writes(catalog: SqliteCatalog, root: Root) -> No
     def read() -> None:
         try:
             for _ in range(60):
-                for record in catalog.records(catalog.by_date().tolist()):
+                for record in catalog.records(list(catalog.ordinals())):
                     assert record.files
                     assert record.tags == (DOG,)
         except BaseException as error:
@@ -350,6 +468,7 @@ import sys
 from pathlib import Path
 sys.path.insert(0, sys.argv[2])
 from test_catalog import SPACE, a_file, an_image
+from search.catalog.protocol import Catalog
 from search.catalog.rows import Batch
 from search.catalog.sqlite_catalog import SqliteCatalog
 catalog = SqliteCatalog(Path(sys.argv[1]), create=True)
