@@ -118,11 +118,9 @@ class Config(BaseSettings):
         """Refuse what could not be asked, and passwords, which would end in logs: an URL is no place for a secret."""
         urls = [url.strip().rstrip("/") for url in value.split(",")]
         for url in urls:
-            parts = urlsplit(url)
-            if parts.username is not None or parts.password is not None:
+            if "@" in url:
                 raise ValueError("give user and password by opensearch_user and opensearch_password, not in the URL")
-            # Reading the port checks it: it raises ValueError.
-            if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.port == 0:
+            if not _is_address(url):
                 raise ValueError("an URL is http://HOST:PORT or https://HOST:PORT")
         return ",".join(urls)
 
@@ -159,6 +157,14 @@ def load_config(**flags: Any) -> Config:
         raise ConfigError(f"bad configuration: {'; '.join(map(_problem, error.errors()))}") from error
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(f"{CONFIG_FILE} in the data folder is not valid TOML: {error}") from error
+
+
+def _is_address(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        return parts.scheme in ("http", "https") and bool(parts.hostname) and not parts.query and parts.port != 0
+    except ValueError:  # a port that is none
+        return False
 
 
 def _problem(error: ErrorDetails) -> str:

@@ -6,6 +6,7 @@ service starts while its cluster is away. Errors and logs name hosts and users, 
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -25,6 +26,9 @@ from search.opensearch.bulk import WriteRefused
 from search.opensearch.circuit import CircuitTransport
 
 __all__ = ["Client", "ConflictError", "NotFoundError", "RequestError", "TransportError", "WriteRefused", "connect"]
+
+# It warns of each request that fails, with a traceback; here that is an error with the reason, or one warning.
+logging.getLogger("opensearch").setLevel(logging.ERROR)
 
 OLDEST = (2, 17)
 """The first version that takes a bitmap as filter of a terms query."""
