@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.metadata
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from math import nan
 from typing import Any
 
 from fastapi import FastAPI
@@ -22,6 +23,7 @@ from indexer.lookup import PictureLookup
 from indexer.media import Media
 from indexer.pool import DecodePool
 from search.config import Config
+from search.errors import Unavailable
 from search.services import Services
 from ui.routes import STATIC, make_router
 
@@ -62,7 +64,7 @@ def create_app(services: Services) -> FastAPI:
 
     app = with_routes(lifespan=lifespan)
     app.state.context = context
-    app.state.metrics = Metrics(lambda: len(services.tags))
+    app.state.metrics = Metrics(lambda: _images(services))
     backend = LibraryPages(context)
     errors.install(app, backend)
     pages = make_router(backend)
@@ -88,6 +90,13 @@ def with_routes(**options: Any) -> FastAPI:
     for module in (search, images, similar, facets):
         app.include_router(module.router, dependencies=[needs(auth.Scope.SEARCH)])
     return app
+
+
+def _images(services: Services) -> float:
+    try:
+        return len(services.tags)
+    except Unavailable:
+        return nan
 
 
 class DescribedAPI(FastAPI):

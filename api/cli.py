@@ -257,7 +257,7 @@ def rm(data: Path | None, as_json: bool, pictures: tuple[str, ...]) -> None:
         ids = [services.catalog.expect(picture) for picture in pictures]
         for id in ids:
             services.catalog.delete(id)
-        services.refresh()
+        services.noted()
     if as_json:
         emit({"removed": ids})
     else:

@@ -12,7 +12,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 class Metrics:
     """The counters of one app, in a registry of its own, so that apps in one process do not mix."""
 
-    def __init__(self, images: Callable[[], int]) -> None:
+    def __init__(self, images: Callable[[], float]) -> None:
         self.registry = CollectorRegistry()
         self.requests = Counter(
             "snapseek_requests_total", "Requests answered", ["method", "route", "status"], registry=self.registry

@@ -7,6 +7,7 @@ from typing import BinaryIO
 from api.deps import Context
 from api.uploads import RecentPictures
 from search.engine import Picture
+from search.errors import Unavailable
 from search.types import Filter, ImageId, ImageRecord, Query, SearchResults, SimilarBy
 from ui.routes import Library
 
@@ -19,8 +20,11 @@ class LibraryPages:
         self._services = context.services
         self._recent = RecentPictures()
 
-    def library(self) -> Library:
-        return Library(len(self._services.tags), self._services.profile)
+    def library(self) -> Library | None:
+        try:
+            return Library(len(self._services.tags), self._services.profile)
+        except Unavailable:
+            return None
 
     def search(self, query: Query) -> SearchResults:
         self._services.refresh()

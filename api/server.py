@@ -10,20 +10,27 @@ import uvicorn
 from api.app import create_app
 from api.auth import check_binding, parse_keys
 from search.config import Config
-from search.errors import ConfigError
-from search.services import open_services
+from search.errors import ConfigError, Unavailable
+from search.services import Services, open_services
 
 
 def run(config: Config) -> None:
     """Serve a library. Raises ConfigError for an address in use, or one that is open without a key."""
     check_binding(config.host, parse_keys(config.api_keys))
-    with open_services(config) as services, _bound(config.host, config.port) as bound:
+    with open_services(config, wait_for_server=True) as services, _bound(config.host, config.port) as bound:
         app = create_app(services)
         server = uvicorn.Server(uvicorn.Config(app, log_level="warning", server_header=False))
         host, port = bound.getsockname()[:2]
         shown = f"[{host}]" if ":" in host else host
-        click.echo(f"{len(services.tags)} images on http://{shown}:{port} (Ctrl-C stops)", err=True)
+        click.echo(f"{_images(services)} on http://{shown}:{port} (Ctrl-C stops)", err=True)
         server.run(sockets=[bound])
+
+
+def _images(services: Services) -> str:
+    try:
+        return f"{len(services.tags)} images"
+    except Unavailable:
+        return "an answer of 503, until its server is back,"
 
 
 def _bound(host: str, port: int) -> socket.socket:

@@ -32,7 +32,7 @@ from search.catalog.rows import WHOLE, Batch, FileRow, NewImage, Root, Said
 from search.config import Config
 from search.errors import ConfigError, SnapseekError
 from search.profile_file import stored_name
-from search.projections import Projections
+from search.stores import open_stores
 from search.types import ImageId, Rejected
 
 log = logging.getLogger(__name__)
@@ -182,9 +182,12 @@ def _switch(config: Config, catalog: Catalog, profile: Profile, progress: Progre
             )
             return
         catalog.activate(profile.name, space)
-    projections = Projections(catalog, space, ann_from=config.exact_limit)
-    projections.save()
-    projections.close()
+    stores = open_stores(config, catalog, space)
+    try:
+        stores.catch_up()
+        stores.save()
+    finally:
+        stores.close()
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,25 +1,27 @@
-"""Answer a query: encode once, filter, score, blend, cut off, count, load. Read `search` from top to bottom."""
+"""Answer a query: encode once, find candidates, score, blend, cut off, count, load. Read `search` top to bottom."""
 
 from __future__ import annotations
 
 import functools
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 from pyroaring import BitMap
 
-from search import cursor, explain, fusion, limits, planner, similar
+from search import cursor, explain, fusion, limits, similar
 from search.bitmaps import bitmap_of, ordinals_of
+from search.candidates import Candidates, Finder, Wanted, aligned
 from search.errors import InvalidQuery, NotFound
 from search.facets import selectable_fields
 from search.filters import without_selection
-from search.planner import Route
-from search.protocols import Encoder, Records, TagStore, VectorIndex
+from search.planner import ANN_CANDIDATES, Route
+from search.protocols import Encoder, Records, TagStore
 from search.types import (
     EmbeddingSpace,
+    Facet,
     Filter,
     Hit,
     ImageId,
@@ -32,6 +34,7 @@ from search.types import (
     SimilarBy,
     Sort,
     Tag,
+    TagKind,
     Vector,
 )
 
@@ -64,22 +67,12 @@ class Picture:
 class SearchEngine:
     """Searches one library. Safe to call from several threads."""
 
-    def __init__(
-        self,
-        *,
-        records: Records,
-        tags: TagStore,
-        vectors: VectorIndex,
-        encoder: Encoder,
-        cutoff: float,
-        exact_limit: int,
-    ) -> None:
+    def __init__(self, *, records: Records, tags: TagStore, finder: Finder, encoder: Encoder, cutoff: float) -> None:
         self._records = records
         self._tags = tags
-        self._vectors = vectors
+        self._finder = finder
         self._encoder = encoder
         self._cutoff = cutoff
-        self._exact_limit = exact_limit
         # Pages, facets and sort orders of one query ask for the same text again and again.
         self._text_vector = functools.lru_cache(maxsize=TEXTS_REMEMBERED)(self._encoded)
 
@@ -99,29 +92,46 @@ class SearchEngine:
         started = time.perf_counter()
         limits.check(query)
         offset = cursor.decode(query)
-        target = self._target(query)
-        scope = self._facet_scope(query, target is not None)
-        allowed = self._tags.match(scope)
-        route = planner.choose(allowed=len(allowed), has_vector=target is not None, exact_limit=self._exact_limit)
-        ranking = self._rank(query, target, allowed, route)
+        target, unwanted = self._target(query), self._unwanted(query)
+        if target is None and not unwanted and not query.texts:
+            return self._browse(query, offset, started)
+        scope = self._facet_scope(query)
+        found = self._finder.find(self._wanted(query, scope, target, unwanted, offset + query.k))
         cutoff = self._least_relevance(query, target is not None)
-        ranking = self._cut(query, ranking, cutoff)
+        ranking = self._cut(query, self._scored(query, target, unwanted, found), cutoff)
         matched = bitmap_of(ranking.ordinals)
         if scope != query.filter:
-            hits = self._tags.match(query.filter)
-            ranking = ranking.take(np.isin(ranking.ordinals, ordinals_of(hits)))
-        ranking = self._sorted(query, ranking)
+            ranking = ranking.take(np.isin(ranking.ordinals, ordinals_of(self._tags.among([query.filter], matched))))
+        end = offset + query.k
         return SearchResults(
-            hits=self._hits(query, ranking.take(np.arange(offset, min(offset + query.k, len(ranking.ordinals))))),
-            facets=self._tags.facets(query.facets, query.filter, within=matched, size=limits.FACET_VALUES)
-            if query.facets
-            else (),
+            hits=self._hits(query, self._page(query, ranking, offset)),
+            facets=self._facets(query, within=matched),
             total=len(ranking.ordinals),
-            total_is_exact=route is not Route.ANN,
-            space=self._encoder.space,
+            total_is_exact=found.complete,
+            space=self.space,
             cutoff=cutoff,
-            next=cursor.encode(query, offset + query.k) if offset + query.k < len(ranking.ordinals) else None,
-            plan=Plan(route, len(matched), len(allowed)),
+            next=cursor.encode(query, end) if end < len(ranking.ordinals) else None,
+            plan=Plan(found.route, len(matched), found.allowed),
+            took_ms=(time.perf_counter() - started) * 1000,
+        )
+
+    def _browse(self, query: Query, offset: int, started: float) -> SearchResults:
+        """Return a page of all that matches the filter, by date: there is nothing to rank by."""
+        total = self._tags.count(query.filter)
+        oldest_first = query.sort is Sort.OLDEST
+        ordinals = self._tags.by_date(query.filter, oldest_first=oldest_first, offset=offset, k=query.k)
+        nothing = np.full(len(ordinals), np.nan, np.float32)
+        page = Ranking(ordinals, np.ones(len(ordinals), np.float32), nothing, nothing, nothing)
+        end = offset + query.k
+        return SearchResults(
+            hits=self._hits(query, page),
+            facets=self._facets(query, within=None),
+            total=total,
+            total_is_exact=True,
+            space=self.space,
+            cutoff=None,
+            next=cursor.encode(query, end) if end < total else None,
+            plan=Plan(Route.KEYWORD, total, total),
             took_ms=(time.perf_counter() - started) * 1000,
         )
 
@@ -149,53 +159,43 @@ class SearchEngine:
             raise NotFound(f"there is no image {id} in this library")
         return vector
 
-    def _facet_scope(self, query: Query, has_vector: bool) -> Filter:
+    def _facet_scope(self, query: Query) -> Filter:
         """Return the filter that scores are needed for: the counts of a facet leave its own selection out."""
-        if not query.facets or not (has_vector or query.texts):
-            return query.filter
         scope = query.filter
         for field in selectable_fields(query.facets):
             scope = without_selection(scope, field)
         return scope
 
-    def _rank(self, query: Query, target: Vector | None, allowed: BitMap, route: Route) -> Ranking:
+    def _facets(self, query: Query, *, within: BitMap | None) -> Sequence[Facet]:
+        if not query.facets:
+            return ()
+        return self._tags.facets(query.facets, query.filter, within=within, size=limits.FACET_VALUES)
+
+    def _wanted(
+        self, query: Query, scope: Filter, target: Vector | None, unwanted: Sequence[Vector], page_end: int
+    ) -> Wanted:
+        text = "" if query.mode is Mode.VECTOR else " ".join(query.texts)
+        if target is None and unwanted and not text:
+            # Only what is not wanted was said: what is farthest from it is near its opposite.
+            return Wanted(scope, _unit(np.asarray(-sum(unwanted), np.float32)), page_end=page_end)
+        return Wanted(scope, target, text, page_end)
+
+    def _scored(self, query: Query, target: Vector | None, unwanted: Sequence[Vector], found: Candidates) -> Ranking:
         """Return every candidate with the parts of its score, by ordinal."""
-        keywords = self._keywords(query, allowed)
-        if target is None:
-            return self._without_vectors(query, allowed, keywords)
-        if route is Route.SCAN:
-            ordinals = ordinals_of(allowed)
+        nothing = np.full(len(found.ordinals), np.nan, np.float32)
+        if target is not None:
+            weight = query.weights.keyword if query.mode is Mode.BLEND and query.texts else 0.0
+            relevance = self._relevance(query, found.similarity)
+            score = fusion.blend(relevance, found.keyword, keyword_weight=weight)
+            ranking = Ranking(found.ordinals, score, found.similarity, relevance, found.keyword)
+        elif query.texts:
+            ranking = Ranking(found.ordinals, fusion.keyword_strength(found.keyword), nothing, nothing, found.keyword)
         else:
-            found = self._vectors.search(target[None], planner.ANN_CANDIDATES, allowed=allowed)[0][0]
-            ordinals = np.union1d(found, keywords[0]).astype(np.uint32)
-        similarity = self._vectors.scores(target, ordinals)
-        known = ~np.isnan(similarity)
-        ordinals, similarity = ordinals[known], similarity[known]
-        relevance = self._relevance(query, similarity)
-        keyword = _aligned(ordinals, keywords)
-        weight = query.weights.keyword if query.mode is Mode.BLEND and query.texts else 0.0
-        score = fusion.blend(relevance, keyword, keyword_weight=weight)
-        for unwanted in self._unwanted(query):
-            score = fusion.penalised(score, self._relevance(query, self._vectors.scores(unwanted, ordinals)))
-        return Ranking(ordinals, score, similarity, relevance, keyword)
-
-    def _keywords(self, query: Query, allowed: BitMap) -> tuple[Ordinals, Scores]:
-        if not query.texts or query.mode is Mode.VECTOR:
-            return np.empty(0, np.uint32), np.empty(0, np.float32)
-        return self._tags.search_text(" ".join(query.texts), allowed=allowed, k=limits.KEYWORD_HITS)
-
-    def _without_vectors(self, query: Query, allowed: BitMap, keywords: tuple[Ordinals, Scores]) -> Ranking:
-        if query.texts:
-            ordinals, keyword = keywords
-            score = fusion.keyword_strength(keyword)
-        else:
-            ordinals = ordinals_of(allowed)
-            keyword, score = np.full(len(ordinals), np.nan, np.float32), np.ones(len(ordinals), np.float32)
-        nothing = np.full(len(ordinals), np.nan, np.float32)
-        for unwanted in self._unwanted(query):
-            away = self._relevance(query, self._vectors.scores(unwanted, ordinals))
-            score = fusion.penalised(score, np.nan_to_num(away))
-        return Ranking(ordinals, score, nothing, nothing, keyword)
+            ranking = Ranking(found.ordinals, np.ones_like(nothing), nothing, nothing, nothing)
+        for vector in unwanted:
+            away = self._relevance(query, self._finder.cosines(vector, ranking.ordinals))
+            ranking = replace(ranking, score=fusion.penalised(ranking.score, np.nan_to_num(away)))
+        return ranking
 
     def _unwanted(self, query: Query) -> list[Vector]:
         texts = [self._text_vector(text) for text in query.not_texts]
@@ -220,20 +220,23 @@ class SearchEngine:
         if cutoff is None:
             return ranking
         kept = ranking.relevance >= cutoff
-        by_default = query.cutoff == "auto" and query.mode is Mode.BLEND
-        labelled = explain.labelled_as(self._tags, query.texts) if by_default else BitMap()
-        if labelled:
+        if query.cutoff == "auto" and query.mode is Mode.BLEND:
+            dropped = bitmap_of(ranking.ordinals[~kept])
+            labelled = explain.labelled_as(self._tags, query.texts, dropped)
             kept |= np.isin(ranking.ordinals, ordinals_of(labelled))
         return ranking.take(np.flatnonzero(kept))
 
-    def _sorted(self, query: Query, ranking: Ranking) -> Ranking:
-        ranks_itself = bool(query.texts or query.images or query.vector or query.not_texts or query.not_images)
-        if query.sort is Sort.RELEVANCE and ranks_itself:
-            return ranking.take(fusion.best_first(ranking.score))
-        dated = self._records.by_date(oldest_first=query.sort is Sort.OLDEST)
-        place = np.full(int(max(dated.max(initial=0), ranking.ordinals.max(initial=0))) + 1, len(dated))
-        place[dated] = np.arange(len(dated))
-        return ranking.take(np.argsort(place[ranking.ordinals], kind="stable"))
+    def _page(self, query: Query, ranking: Ranking, offset: int) -> Ranking:
+        if query.sort is Sort.RELEVANCE:
+            return ranking.take(fusion.best_first(ranking.score)[offset : offset + query.k])
+        ordinals = self._tags.by_date(
+            Filter(),
+            within=bitmap_of(ranking.ordinals),
+            oldest_first=query.sort is Sort.OLDEST,
+            offset=offset,
+            k=query.k,
+        )
+        return ranking.take(np.searchsorted(ranking.ordinals, ordinals))
 
     def _hits(self, query: Query, page: Ranking) -> Sequence[Hit]:
         records = {r.ordinal: r for r in self._records.records([int(o) for o in page.ordinals])}
@@ -254,11 +257,9 @@ class SearchEngine:
         ordinal = self._records.find(id)
         if ordinal is None:
             raise NotFound(f"there is no image {id} in this library")
-        ordinals, hashes = self._records.phashes()
+        hashes = self._records.phashes(np.array([ordinal], np.uint32))[1]
         picture = Picture(
-            vector=self._embedding(id),
-            phash=int(hashes[ordinals == ordinal][0]),
-            tags=self._records.records([ordinal])[0].tags,
+            vector=self._embedding(id), phash=int(hashes[0]), tags=self._records.records([ordinal])[0].tags
         )
         return self._alike(picture, by=by, filter=filter, k=k, leave_out=BitMap([ordinal]))
 
@@ -270,49 +271,53 @@ class SearchEngine:
         started = time.perf_counter()
         query = Query(filter=filter, k=k, vector=tuple(picture.vector.tolist()), cutoff="none")
         limits.check(query)
-        allowed = self._tags.match(filter) - leave_out
-        route = planner.choose(allowed=len(allowed), has_vector=True, exact_limit=self._exact_limit)
-        ordinals, score = self._likeness(picture, by, allowed, route)
-        similarity = self._vectors.scores(picture.vector, ordinals)
-        ranking = Ranking(ordinals, score, similarity, np.clip(similarity, 0.0, 1.0), np.full_like(score, np.nan))
-        ranking = ranking.take(fusion.best_first(score))
+        found, likeness = self._likeness(picture, by, query)
+        alike = ~np.isnan(likeness) & ~np.isin(found.ordinals, ordinals_of(leave_out))
+        relevance = np.clip(found.similarity, 0.0, 1.0)
+        nothing = np.full_like(likeness, np.nan)
+        ranking = Ranking(found.ordinals, likeness, found.similarity, relevance, nothing).take(np.flatnonzero(alike))
         return SearchResults(
-            hits=self._hits(query, ranking.take(np.arange(min(k, len(ordinals))))),
+            hits=self._hits(query, ranking.take(fusion.best_first(ranking.score)[:k])),
             facets=(),
-            total=len(ordinals),
-            total_is_exact=route is not Route.ANN,
+            total=len(ranking.ordinals),
+            total_is_exact=found.complete,
             space=self.space,
             cutoff=None,
             next=None,
-            plan=Plan(route, len(ordinals), len(allowed)),
+            plan=Plan(found.route, len(ranking.ordinals), found.allowed),
             took_ms=(time.perf_counter() - started) * 1000,
         )
 
-    def _likeness(self, picture: Picture, by: SimilarBy, allowed: BitMap, route: Route) -> tuple[Ordinals, Scores]:
-        if by is SimilarBy.DUPLICATE:
-            return similar.duplicates(self._records, self._vectors, picture.vector, picture.phash, allowed)
+    def _likeness(self, picture: Picture, by: SimilarBy, query: Query) -> tuple[Candidates, Scores]:
+        """Return candidates and how alike each is, 0–1; NaN where it is not what was asked for."""
+        labels = similar.telling_labels(picture.tags)
         if by is SimilarBy.TAGS:
-            return similar.by_tags(self._tags, picture.tags, allowed)
-        k = len(allowed) if route is Route.SCAN else planner.ANN_CANDIDATES
-        nearest = self._vectors.search(picture.vector[None], k, allowed=allowed, exact=route is Route.SCAN)[0]
-        ordinals, score = nearest[0], np.clip(nearest[1], 0.0, 1.0)
-        if by is SimilarBy.IMAGE:
-            return ordinals, score
-        shared = _aligned(ordinals, similar.by_tags(self._tags, picture.tags, allowed))
-        return ordinals, np.asarray((score + shared) / 2, dtype=np.float32)
+            found = self._sharing(picture, labels, query.filter)
+            return found, found.keyword
+        found = self._finder.find(Wanted(query.filter, picture.vector, page_end=query.k + 1))
+        if by is SimilarBy.DUPLICATE:
+            return found, similar.duplicates(self._records, found.ordinals, found.similarity, picture.phash)
+        likeness = np.clip(found.similarity, 0.0, 1.0)
+        if by is SimilarBy.BOTH:
+            among = bitmap_of(found.ordinals)
+            shared = self._tags.search_labels(labels, filter=Filter(), within=among, k=max(1, len(among)))
+            likeness = np.asarray((likeness + aligned(found.ordinals, shared)) / 2, dtype=np.float32)
+        return found, likeness
+
+    def _sharing(self, picture: Picture, labels: dict[tuple[TagKind, str], float], filter: Filter) -> Candidates:
+        """Return the images that share labels with a picture, and how much of them in place of the keyword score."""
+        shared = self._tags.search_labels(labels, filter=filter, k=ANN_CANDIDATES)
+        ordinals = np.sort(shared[0])
+        return Candidates(
+            Route.KEYWORD,
+            ordinals,
+            similarity=self._finder.cosines(picture.vector, ordinals),
+            keyword=aligned(ordinals, shared),
+            allowed=self._tags.count(filter),
+            complete=len(ordinals) < ANN_CANDIDATES,
+        )
 
 
 def _unit(vector: Vector) -> Vector:
     length = float(np.linalg.norm(vector))
     return vector / np.float32(length) if length else vector
-
-
-def _aligned(ordinals: Ordinals, scored: tuple[Ordinals, Scores]) -> Scores:
-    """Return the scores of ``scored`` in the order of ``ordinals``; 0 for those it does not hold."""
-    keys, values = scored
-    order = np.argsort(keys)
-    keys, values = keys[order], values[order]
-    place = np.minimum(np.searchsorted(keys, ordinals), max(0, len(keys) - 1))
-    if not len(keys):
-        return np.zeros(len(ordinals), np.float32)
-    return np.where(keys[place] == ordinals, values[place], 0).astype(np.float32)

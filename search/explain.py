@@ -29,18 +29,16 @@ def singular(word: str) -> str:
     return word[:-1] if len(word) > 3 and word.endswith("s") and not word.endswith("ss") else word
 
 
-def labelled_as(tags: TagStore, texts: Sequence[str]) -> BitMap:
-    """Return the images that carry each of the texts, as a whole, as a label ("dog", "dogs", "living room")."""
-    found: BitMap | None = None
+def labelled_as(tags: TagStore, texts: Sequence[str], among: BitMap) -> BitMap:
+    """Return which images carry each of the texts, as a whole, as a label ("dog", "dogs", "living room")."""
+    found = among if texts else BitMap()
     for text in texts:
         label = " ".join(text.casefold().split())
+        if not label or len(label) > 60:
+            return BitMap()
         names = tuple(dict.fromkeys((label, singular(label))))
-        carrying = BitMap()
-        if len(label) <= 60 and label:
-            for kind in LABEL_KINDS:
-                carrying |= tags.match(Filter((Term(kind.value, Op.EQ, names),)))
-        found = carrying if found is None else found & carrying
-    return found or BitMap()
+        found = tags.among([Filter((Term(kind.value, Op.EQ, names),)) for kind in LABEL_KINDS], found)
+    return found
 
 
 def why(record: ImageRecord, query: Query, *, relevance: float | None, similarity: float | None) -> tuple[str, ...]:

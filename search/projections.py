@@ -2,31 +2,44 @@
 
 from __future__ import annotations
 
+import fcntl
 import threading
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from search.catalog.sqlite_catalog import Catalog
+import numpy as np
+
+from search.candidates import IndexFinder
+from search.catalog.rows import Problem
+from search.catalog.sqlite_catalog import SqliteCatalog
+from search.config import Config
+from search.protocols import TagProjection
 from search.tags.sqlite_store import SqliteTagStore
-from search.types import EmbeddingSpace
+from search.types import EmbeddingSpace, Filter
 from search.vectors.faiss_index import FaissIndex
 
 TAGS_FILE = "tags.sqlite"
 VECTORS_FILE = "vectors.bin"
+LOCK = "tags.lock"
 CHUNK = 1000
 
 
 class Projections:
-    """The tag store and the vector index of a library, each complete up to some change of the catalogue."""
+    """Tags in SQLite or OpenSearch, vectors in FAISS, each complete up to some change of the catalogue.
 
-    def __init__(self, catalog: Catalog, space: EmbeddingSpace, *, ann_from: int) -> None:
+    Satisfies `search.stores.Stores`.
+    """
+
+    def __init__(self, catalog: SqliteCatalog, config: Config, space: EmbeddingSpace) -> None:
         self._catalog = catalog
         self._space = space
         self._lock = threading.Lock()
-        self.tags = SqliteTagStore(catalog.data / TAGS_FILE)
-        self.vectors = FaissIndex(space, ann_from=ann_from)
-        self._vectors_applied = self.vectors.load(catalog.data / VECTORS_FILE)
-        self.catch_up()
+        self.tags = _open_tags(config)
+        self.vectors = FaissIndex(space, ann_from=config.exact_limit)
+        self.finder = IndexFinder(self.tags, self.vectors, exact_limit=config.exact_limit)
+        # Asked for anew only when the catalogue has changed: the tag store may be a server, and this is every request.
+        self._tags_applied = 0
+        self._vectors_applied = self.vectors.load(vectors_path(catalog.data))
 
     def catch_up(self) -> None:
         """Apply what the catalogue has and the projections have not: nothing, mostly, and then it costs one look.
@@ -34,17 +47,21 @@ class Projections:
         This is also how a crash between the catalogue's commit and a projection's is mended.
         """
         change = self._catalog.change
-        if self.tags.applied >= change and self._vectors_applied >= change:
+        if self._tags_applied >= change and self._vectors_applied >= change:
             return
         with self._lock:
-            self._tags_catch_up()
             self._vectors_catch_up()
+            self._tags_catch_up()
 
     def _tags_catch_up(self) -> None:
-        changed = self._catalog.changes_since(self.tags.applied)
-        for ordinals in _chunks(changed.upserted):
-            self.tags.upsert(self._catalog.records(ordinals))
-        self.tags.delete(changed.deleted, applied=changed.upto)
+        # One process at a time: of two that apply changes side by side, the slower would write what is older.
+        with (self._catalog.data / LOCK).open("w") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            changed = self._catalog.changes_since(self.tags.applied)
+            for ordinals in _chunks(changed.upserted):
+                self.tags.upsert(self._catalog.records(ordinals))
+            self.tags.delete(changed.deleted, applied=changed.upto)
+        self._tags_applied = changed.upto
 
     def _vectors_catch_up(self) -> None:
         changed = self._catalog.changes_since(self._vectors_applied)
@@ -58,12 +75,52 @@ class Projections:
         self.vectors.remove(changed.deleted)
         self._vectors_applied = changed.upto
 
+    def rebuild(self) -> None:
+        """Make both projections again from the catalogue alone; queries go on meanwhile."""
+        with self._lock, (self._catalog.data / LOCK).open("w") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            changed = self._catalog.changes_since(0)
+            parts = _chunks(changed.upserted)
+            self.tags.rebuild((r for part in parts for r in self._catalog.records(part)), applied=changed.upto)
+            self.vectors.clear()
+            self._tags_applied, self._vectors_applied = changed.upto, 0
+            self._vectors_catch_up()
+
+    def check(self) -> list[Problem]:
+        """Return where a projection does not agree with the catalogue."""
+        wanted = self._catalog.ordinals()
+        problems = []
+        differing = self.tags.match(Filter()) ^ wanted
+        if differing:
+            problems.append(Problem(f"{len(differing)} images differ from the catalogue", "tags"))
+        wrong = 0
+        for ordinals, vectors in self._catalog.embeddings(self._space):
+            for ordinal, vector in zip(ordinals, vectors, strict=True):
+                cosine = self.vectors.scores(vector, np.array([ordinal], np.uint32))[0]
+                wrong += not abs(cosine - 1) < 0.01
+        if wrong or len(self.vectors) != len(wanted):
+            problems.append(Problem(f"{wrong} vectors differ from the catalogue", VECTORS_FILE))
+        return problems
+
     def save(self) -> None:
         """Write the vector index beside the catalogue, so that the next start need not read every vector there."""
         self.vectors.save(vectors_path(self._catalog.data), self._vectors_applied)
 
+    def sizes(self) -> dict[str, int]:
+        """Return the bytes that each projection takes."""
+        return {"tags": self.tags.size(), "vectors": _size(vectors_path(self._catalog.data))}
+
     def close(self) -> None:
         self.tags.close()
+
+
+def _open_tags(config: Config) -> TagProjection:
+    if config.store == "opensearch":
+        from search.opensearch.client import connect
+        from search.opensearch.tag_store import OpenSearchTagStore
+
+        return OpenSearchTagStore(config, connect(config))
+    return SqliteTagStore(config.data / TAGS_FILE)
 
 
 def _chunks(ordinals: Sequence[int]) -> Iterator[Sequence[int]]:
@@ -73,3 +130,7 @@ def _chunks(ordinals: Sequence[int]) -> Iterator[Sequence[int]]:
 
 def vectors_path(data: Path) -> Path:
     return data / VECTORS_FILE
+
+
+def _size(path: Path) -> int:
+    return path.stat().st_size if path.exists() else 0

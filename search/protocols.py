@@ -151,13 +151,6 @@ class Records(Protocol):
         """Return records in the order asked; images that are gone meanwhile are left out."""
         ...
 
-    def date_order(self, ordinals: Ordinals, *, oldest_first: bool = False) -> NDArray[np.intp]:
-        """Return the positions of ``ordinals`` by date of the picture, newest first unless said otherwise.
-
-        Those without a date follow, last indexed first.
-        """
-        ...
-
     def embedding(self, ordinal: int, space: EmbeddingSpace) -> Vector | None: ...
 
     def phashes(self, ordinals: Ordinals) -> tuple[Ordinals, NDArray[np.uint64]]:
@@ -166,15 +159,7 @@ class Records(Protocol):
 
 
 class TagStore(Protocol):
-    """Filters, words and facet counts over the records. A projection: what it holds can be made again."""
-
-    def upsert(self, records: Iterable[ImageRecord]) -> None:
-        """Add records, replacing those whose ordinal is there already. All or nothing; visible to the next call."""
-        ...
-
-    def delete(self, ordinals: BitMap) -> int:
-        """Remove records and return how many were there."""
-        ...
+    """Filters, words and facet counts over the records."""
 
     @property
     def cheap_matches(self) -> int | None:
@@ -189,6 +174,15 @@ class TagStore(Protocol):
 
     def among(self, filters: Sequence[Filter], ordinals: BitMap) -> BitMap:
         """Return which of the ordinals satisfy at least one of the filters. Cheap however many images there are."""
+        ...
+
+    def by_date(
+        self, filter: Filter, *, within: BitMap | None = None, oldest_first: bool = False, offset: int, k: int
+    ) -> Ordinals:
+        """Return k images from ``offset`` on by date of the picture, of those that match and lie ``within``.
+
+        Those without a date come last, last indexed first.
+        """
         ...
 
     def search_text(
@@ -225,3 +219,33 @@ class TagStore(Protocol):
         ...
 
     def __len__(self) -> int: ...
+
+
+class TagProjection(TagStore, Protocol):
+    """A tag store that is made from a catalogue, and can be made again."""
+
+    @property
+    def applied(self) -> int:
+        """The change of the catalogue up to which it is complete; 0 for a new one."""
+        ...
+
+    def upsert(self, records: Iterable[ImageRecord], *, applied: int | None = None) -> None:
+        """Add records, replacing those whose ordinal is there already; visible to the next call.
+
+        ``applied`` is stored once they are. Records that cannot all be read change nothing.
+        """
+        ...
+
+    def delete(self, ordinals: BitMap, *, applied: int | None = None) -> int:
+        """Remove records and return how many were there. ``applied`` is stored once they are gone."""
+        ...
+
+    def rebuild(self, records: Iterable[ImageRecord], *, applied: int) -> None:
+        """Hold these records and no others. Until they are all in, queries are answered by those that were there."""
+        ...
+
+    def size(self) -> int:
+        """Return the bytes that it takes."""
+        ...
+
+    def close(self) -> None: ...

@@ -10,14 +10,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from search.catalog.sqlite_catalog import FILE, Catalog
+from search.catalog.opening import open_catalog
+from search.catalog.protocol import Catalog
 from search.config import Config
 from search.encoders.opening import open_encoder
 from search.engine import SearchEngine
-from search.errors import ConfigError, SnapseekError, SpaceMismatch
+from search.errors import ConfigError, ModelUnavailable, SnapseekError, SpaceMismatch, Unavailable
 from search.profile_file import read_profile
-from search.projections import TAGS_FILE, VECTORS_FILE, Projections
-from search.protocols import Encoder, TagStore, VectorIndex
+from search.protocols import Encoder, TagStore
+from search.stores import Stores, open_stores
 
 log = logging.getLogger(__name__)
 
@@ -28,114 +29,146 @@ class _Open:
 
     profile: str
     encoder: Encoder
-    projections: Projections
+    stores: Stores
     engine: SearchEngine
 
 
 class Services:
-    """An open library and what answers over it."""
+    """An open library and what answers over it.
+
+    Where a server that holds a part of it is away, it is opened once that is back; until then all but `catalog` and
+    `config` raise Unavailable.
+    """
 
     def __init__(self, config: Config, catalog: Catalog) -> None:
         self.config = config
         self.catalog = catalog
         self._lock = threading.Lock()
-        self._open = _open(config, catalog)
-        self._all = [self._open]
+        self._all: list[_Open] = []
 
     @property
     def profile(self) -> str:
-        return self._open.profile
+        return self._opened.profile
 
     @property
     def encoder(self) -> Encoder:
-        return self._open.encoder
+        return self._opened.encoder
 
     @property
     def engine(self) -> SearchEngine:
-        return self._open.engine
+        return self._opened.engine
 
     @property
     def tags(self) -> TagStore:
-        return self._open.projections.tags
+        return self._opened.stores.tags
 
     @property
-    def vectors(self) -> VectorIndex:
-        return self._open.projections.vectors
+    def _opened(self) -> _Open:
+        if not self._all:
+            self._reopen()
+        return self._all[-1]
 
     def refresh(self) -> None:
-        """Catch up with what was written meanwhile, by this process or another, a change of models included."""
-        if not self._is_current():
-            self._reopen()
-        self._open.projections.catch_up()
+        """Catch up with what was written meanwhile, by this process or another, a change of models included.
 
-    def _is_current(self) -> bool:
-        return self.catalog.active_space() == self._open.encoder.space and self.catalog.profile == self._open.profile
+        Raises Unavailable where a server is away.
+        """
+        if not self._is_current(self._opened):
+            self._reopen()
+        self._opened.stores.catch_up()
+
+    def noted(self) -> None:
+        """Catch up with what was just written, if that is possible now: it is kept in the catalogue anyway."""
+        try:
+            self.refresh()
+        except Unavailable as error:
+            log.warning("written, but not to be found yet: %s", error)
+
+    def _is_current(self, opened: _Open) -> bool:
+        return bool(self.catalog.active_space() == opened.encoder.space and self.catalog.profile == opened.profile)
 
     def _reopen(self) -> None:
         with self._lock:
-            if self._is_current():
+            if self._all and self._is_current(self._all[-1]):
                 return
             try:
-                self._open = _open(self.config, self.catalog)
+                opened = _open(self.config, self.catalog)
             except SnapseekError:
+                if not self._all:
+                    raise
                 log.exception("the library has other models now, which cannot be opened here; answering as before")
                 return
-            self._all.append(self._open)  # queries that run may still use the one before
+            self._all.append(opened)  # queries that run may still use the one before
 
     def close(self) -> None:
         for opened in self._all:
-            opened.projections.close()
+            opened.stores.close()
 
 
 @contextmanager
-def open_services(config: Config) -> Iterator[Services]:
+def open_services(config: Config, *, wait_for_server: bool = False) -> Iterator[Services]:
     """Open a library for searching.
 
     Raises ConfigError where there is none, SpaceMismatch when today's encoder is not the one that made its vectors,
-    ModelUnavailable where its weights are missing.
+    ModelUnavailable where its weights are missing, Unavailable where a server is away: but not the last of these
+    with ``wait_for_server``, for whoever answers queries until it is back.
     """
-    with Catalog(config.data) as catalog:
+    config = config.model_copy(update={"opensearch_write_wait_s": 0})  # whoever asks must not wait for a write
+    with open_catalog(config) as catalog:
         services = Services(config, catalog)
         try:
+            try:
+                services.refresh()
+            except (SpaceMismatch, ConfigError):
+                raise
+            except Unavailable as error:
+                if not wait_for_server or isinstance(error, ModelUnavailable):
+                    raise
+                log.warning("%s; answering 503 until it is back", error)
             yield services
         finally:
             services.close()
 
 
 def _open(config: Config, catalog: Catalog) -> _Open:
-    space = catalog.active_space()
-    if catalog.profile is None or space is None:
-        raise ConfigError(f"nothing is indexed in {config.data} yet; run `snapseek index PATH` first")
-    encoder = open_encoder(read_profile(catalog.profile))
+    profile, space = catalog.profile, catalog.active_space()
+    if profile is None or space is None:
+        raise ConfigError(f"nothing is indexed in {_where(config)} yet; run `snapseek index PATH` first")
+    encoder = open_encoder(read_profile(profile))
     if encoder.space != space:
         raise SpaceMismatch(
             f"the library's vectors were made by other models ({space.name}-{space.fingerprint[:12]}) than those of"
             " today; run `snapseek index` without a path, which brings them up to date"
         )
-    projections = Projections(catalog, space, ann_from=config.exact_limit)
+    stores = open_stores(config, catalog, space)
     engine = SearchEngine(
-        records=catalog,
-        tags=projections.tags,
-        vectors=projections.vectors,
-        encoder=encoder,
-        cutoff=config.cutoff,
-        exact_limit=config.exact_limit,
+        records=catalog, tags=stores.tags, finder=stores.finder, encoder=encoder, cutoff=config.cutoff
     )
-    return _Open(catalog.profile, encoder, projections, engine)
+    return _Open(profile, encoder, stores, engine)
+
+
+def _where(config: Config) -> str:
+    if config.store == "opensearch-knn":
+        return f"the library {config.opensearch_prefix} of {config.opensearch_url}"
+    return str(config.data)
 
 
 def library_status(config: Config, catalog: Catalog) -> dict[str, Any]:
     """Return what `snapseek status` prints."""
     space = catalog.active_space()
+    sizes = {}
+    if space is not None:
+        stores = open_stores(config, catalog, space)
+        sizes = stores.sizes()
+        stores.close()
     return {
         **catalog.counts(),
         "space": None if space is None else {"name": space.name, "dim": space.dim, "fingerprint": space.fingerprint},
         "profile": catalog.profile or catalog.coming_profile,
         "store": config.store,
         "bytes": {
-            "catalog": _size(config.data, f"{FILE}*"),
-            "tags": _size(config.data, f"{TAGS_FILE}*"),
-            "vectors": _size(config.data, VECTORS_FILE),
+            "catalog": sum(catalog.sizes().values()),
+            **sizes,
             "thumbnails": _size(config.data / "thumbnails", "*/*.webp"),
         },
         "queue": {},

@@ -1,65 +1,38 @@
-"""Hold catalogue, projections and files against each other, and mend what can be made again."""
+"""Hold catalogue, stores and files against each other, and mend what can be made again."""
 
 from __future__ import annotations
-
-import numpy as np
 
 from search.catalog.protocol import Catalog
 from search.catalog.rows import Problem
 from search.config import Config
-from search.projections import TAGS_FILE, VECTORS_FILE, Projections
-from search.types import Filter
+from search.stores import open_stores
 
 
 def verify_library(config: Config, catalog: Catalog, *, repair: bool) -> tuple[list[Problem], int]:
-    """Return what is wrong, and how many projections were rebuilt.
+    """Return what is wrong, and how many stores were rebuilt.
 
-    With ``repair`` a projection that does not agree with the catalogue is made again from it, and is no problem then.
+    With ``repair`` a store that does not agree with the catalogue is made again from it, and is no problem then.
     A missing or changed file is reported only: the next `snapseek index` of its folder deals with it.
     """
-    problems = catalog.check()
-    repaired = 0
-    for problem in _projections(config, catalog):
-        if repair:
-            repaired += 1
-        else:
-            problems.append(problem)
-    if repaired:
-        _rebuild(config, catalog)
-    return problems + _files(catalog), repaired
+    found = _stores(config, catalog, repair=repair)
+    problems = catalog.check() + ([] if repair else found) + _files(catalog)
+    return problems, len(found) if repair else 0
 
 
-def _projections(config: Config, catalog: Catalog) -> list[Problem]:
+def _stores(config: Config, catalog: Catalog, *, repair: bool) -> list[Problem]:
     space = catalog.active_space()
     if space is None:
         return []
-    projections = Projections(catalog, space, ann_from=config.exact_limit)
+    stores = open_stores(config, catalog, space)
     try:
-        wanted = set(catalog.ordinals())
-        problems = []
-        tagged = set(projections.tags.match(Filter()))
-        if tagged != wanted:
-            problems.append(Problem(f"{len(tagged ^ wanted)} images differ from the catalogue", TAGS_FILE))
-        wrong = 0
-        for ordinals, vectors in catalog.embeddings(space):
-            for ordinal, vector in zip(ordinals, vectors, strict=True):
-                cosine = projections.vectors.scores(vector, np.array([ordinal], np.uint32))[0]
-                wrong += not abs(cosine - 1) < 0.01
-        if wrong or len(projections.vectors) != len(wanted):
-            problems.append(Problem(f"{wrong} vectors differ from the catalogue", VECTORS_FILE))
+        stores.catch_up()
+        problems = stores.check()
+        if problems and repair:
+            stores.rebuild()
+            stores.save()
         return problems
     finally:
-        projections.close()
-
-
-def _rebuild(config: Config, catalog: Catalog) -> None:
-    for file in (TAGS_FILE, f"{TAGS_FILE}-wal", f"{TAGS_FILE}-shm", VECTORS_FILE):
-        (catalog.data / file).unlink(missing_ok=True)
-    space = catalog.active_space()
-    if space is not None:
-        projections = Projections(catalog, space, ann_from=config.exact_limit)
-        projections.save()
-        projections.close()
+        stores.close()
 
 
 def _files(catalog: Catalog) -> list[Problem]:

@@ -60,7 +60,7 @@ def change(services: ServicesDep, id: ImageIdDep, body: ImagePatch) -> ImageOut:
         caption=body.caption,
         alt_text=body.alt_text,
     )
-    services.refresh()
+    services.noted()
     return ImageOut.from_domain(record)
 
 
@@ -69,5 +69,5 @@ def delete(services: ServicesDep, context: ContextDep, id: ImageIdDep) -> Respon
     """Take an image out of the library, for good: later runs pass it over. Its files are not touched."""
     services.catalog.delete(id)
     context.media.forget(id)
-    services.refresh()
+    services.noted()
     return Response(status_code=204)

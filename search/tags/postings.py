@@ -39,7 +39,11 @@ class Texts(NamedTuple):
 
     def at(self, least: float) -> tuple[str, str, str]:
         """Return caption, alt text and what was read at a least confidence, in the order it was read."""
-        return self.caption, self.alt_text, " ".join(text for text, confidence in self.ocr if confidence >= least)
+        return (
+            self.caption,
+            self.alt_text,
+            " ".join(text for text, confidence in self.ocr if text and confidence >= least),
+        )
 
 
 class Document(NamedTuple):

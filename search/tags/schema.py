@@ -59,14 +59,19 @@ def _prepare(path: Path) -> None:
     try:
         connection.execute("BEGIN IMMEDIATE")
         if _layout(connection) != LAYOUT:
-            _drop_all(connection)
-            for statement in filter(None, map(str.strip, _TABLES.split(";\n"))):
-                connection.execute(statement)
-            made = ("made", str(time.time_ns())), ("layout", LAYOUT)
-            connection.executemany("INSERT INTO meta VALUES (?, ?)", made)
+            make_anew(connection)
         connection.execute("COMMIT")
     finally:
         connection.close()
+
+
+def make_anew(connection: sqlite3.Connection) -> None:
+    """Make the tables, empty, in place of those there are; inside the caller's transaction."""
+    _drop_all(connection)
+    for statement in filter(None, map(str.strip, _TABLES.split(";\n"))):
+        connection.execute(statement)
+    made = ("made", str(time.time_ns())), ("layout", LAYOUT)
+    connection.executemany("INSERT INTO meta VALUES (?, ?)", made)
 
 
 def _layout(connection: sqlite3.Connection) -> str | None:

@@ -71,6 +71,18 @@ class SqliteTagStore:
         with self._writing(applied) as (connection, change):
             return sum(_delete(connection, ordinal, change) for ordinal in ordinals)
 
+    def rebuild(self, records: Iterable[ImageRecord], *, applied: int) -> None:
+        """Hold these records and no others. Until they are all in, queries are answered by those that were there."""
+        with self._writing(applied) as (connection, change):
+            schema.make_anew(connection)
+            value_id = _numbering(connection)
+            for record in records:
+                _write(connection, row_of(record, value_id), change)
+
+    def size(self) -> int:
+        """Return the bytes of the file and its log."""
+        return sum(path.stat().st_size for path in self._path.parent.glob(f"{self._path.name}*"))
+
     @property
     def cheap_matches(self) -> int | None:
         return None

@@ -41,9 +41,10 @@ class FaissIndex:
         self._space = space
         self._ann_from = ann_from
         self._lock = threading.RLock()
-        self._clear()
+        self.clear()
 
-    def _clear(self) -> None:
+    def clear(self) -> None:
+        """Hold nothing."""
         self._rows = np.empty((0, self._space.dim), np.float16)
         self._ordinals = np.empty(0, np.uint32)
         self._size = 0
@@ -195,7 +196,7 @@ class FaissIndex:
     def load(self, path: Path) -> int:
         """Read what `save` wrote and return its ``applied``; 0, and an empty index, for any other file or none."""
         with self._lock:
-            self._clear()
+            self.clear()
             try:
                 data = path.read_bytes()
             except OSError:

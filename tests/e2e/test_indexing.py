@@ -200,7 +200,7 @@ def test_a_new_image_is_seen_by_a_server_that_is_open_already(tmp_path: Path) ->
         index(library, source)
         services.refresh()
         assert len(services.engine.search(Query(k=10)).hits) == 2
-        assert len(services.vectors) == 2
+        assert services.engine.search(Query(texts=("dog",), cutoff="none")).total == 2
 
 
 def test_a_damaged_projection_is_found_and_made_again(tmp_path: Path) -> None:
@@ -208,12 +208,12 @@ def test_a_damaged_projection_is_found_and_made_again(tmp_path: Path) -> None:
     index(library, source)
     (library / "vectors.bin").write_bytes(b"damage")
     with open_services(load_config(data=library)) as services:  # a library opens all the same
-        assert len(services.vectors) == 12
+        assert services.engine.search(Query(texts=("dog",), cutoff="none")).total == 12
         services.tags.delete(services.tags.match(parse("object:cat")))
     with SqliteCatalog(library) as catalog:
         config = load_config(data=library)
         problems, _ = verify_library(config, catalog, repair=False)
-        assert [p.where for p in problems] == ["tags.sqlite"]
+        assert [p.where for p in problems] == ["tags"]
         assert verify_library(config, catalog, repair=True) == ([], 1)
         assert verify_library(config, catalog, repair=False) == ([], 0)
     assert paths(library, "object:cat") == ["pets/chelsea.png"]

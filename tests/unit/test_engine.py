@@ -11,6 +11,7 @@ from PIL import Image
 
 from search.catalog.rows import Batch, FileRow, NewImage
 from search.catalog.sqlite_catalog import SqliteCatalog
+from search.config import load_config
 from search.engine import Picture, SearchEngine
 from search.errors import InvalidQuery, NotFound
 from search.filters import parse
@@ -74,10 +75,10 @@ def engine(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[SearchEng
         files = [(FileRow(f"{n}.jpg", 1, 1, n), image.id) for n, image in enumerate(IMAGES, start=1)]
         catalog.write(catalog.root(Path("/p")), Batch(SPACE, IMAGES, files))
         catalog.activate("lite", SPACE)
-        projections = Projections(catalog, SPACE, ann_from=exact_limit)
+        projections = Projections(catalog, load_config(data=tmp_path, exact_limit=exact_limit), SPACE)
+        projections.catch_up()
         yield SearchEngine(
-            records=catalog, tags=projections.tags, vectors=projections.vectors, encoder=PlantedEncoder(),
-            cutoff=0.5, exact_limit=exact_limit,
+            records=catalog, tags=projections.tags, finder=projections.finder, encoder=PlantedEncoder(), cutoff=0.5,
         )  # fmt: skip
         projections.close()
 

@@ -1,0 +1,142 @@
+"""From a filter, a vector and words to the images that are scored. How depends on where vectors and tags live."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from pyroaring import BitMap
+
+from search import planner
+from search.bitmaps import bitmap_of, ordinals_of
+from search.limits import KEYWORD_HITS
+from search.planner import Route
+from search.protocols import TagStore, VectorIndex
+from search.types import Filter, Ordinals, Scores, Vector
+
+WIDEN = 4
+"""Factor by which a search that found too little is widened."""
+FIRST_WIDTH = 10_000
+"""The most that is asked for at first: a filter that has nothing to do with the query then yields the usual number of
+candidates down to a tenth of the library; it is widened only where even the page asked for is not filled."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What candidates are needed for."""
+
+    filter: Filter
+    probe: Vector | None = None
+    """The nearest to this vector are wanted; None where words alone find."""
+    text: str = ""
+    """Words whose BM25 counts; images that hold them are candidates however far they are."""
+    page_end: int = 0
+    """How many hits are needed at least, if there are as many."""
+
+
+@dataclass(frozen=True, slots=True)
+class Candidates:
+    """Images to be scored, by ordinal, as parallel arrays."""
+
+    route: Route
+    ordinals: Ordinals
+    similarity: Scores
+    """Exact cosine to the probe; NaN where nothing is compared."""
+    keyword: Scores
+    """BM25 of the words; 0 where an image holds none of them."""
+    allowed: int
+    """How many images the filter lets through."""
+    complete: bool
+    """Whether no image that the filter lets through was left out."""
+
+
+class Finder(Protocol):
+    """Finds candidates in the stores of a library."""
+
+    def find(self, wanted: Wanted) -> Candidates: ...
+
+    def cosines(self, vector: Vector, ordinals: Ordinals) -> Scores:
+        """Return the exact cosine of a vector to each image; NaN where there is none."""
+        ...
+
+
+class IndexFinder:
+    """Vectors in an index of this process; tags in it too, or on a server that can name a few images cheaply."""
+
+    def __init__(self, tags: TagStore, vectors: VectorIndex, *, exact_limit: int) -> None:
+        self._tags = tags
+        self._vectors = vectors
+        self._exact_limit = exact_limit
+
+    def cosines(self, vector: Vector, ordinals: Ordinals) -> Scores:
+        return self._vectors.scores(vector, ordinals)
+
+    def find(self, wanted: Wanted) -> Candidates:
+        cheap = self._tags.cheap_matches
+        matched = self._tags.match(wanted.filter) if cheap is None else None
+        allowed = self._tags.count(wanted.filter) if matched is None else len(matched)
+        route = planner.choose(
+            allowed=allowed,
+            has_vector=wanted.probe is not None,
+            exact_limit=self._exact_limit,
+            cheap_matches=cheap,
+        )
+        if matched is None and route in (Route.SCAN, Route.ANN):
+            matched = self._tags.match(wanted.filter)
+        words = self._by_words(wanted, matched)
+        if wanted.probe is None:
+            return by_words_alone(words, allowed, route)
+        found = self._near(wanted, wanted.probe, route, allowed, matched)
+        ordinals = np.union1d(found, words[0]).astype(np.uint32) if route is not Route.SCAN else found
+        similarity = self._vectors.scores(wanted.probe, ordinals)
+        known = ~np.isnan(similarity)
+        ordinals, similarity = ordinals[known], similarity[known]
+        return Candidates(route, ordinals, similarity, aligned(ordinals, words), allowed, route is Route.SCAN)
+
+    def _by_words(self, wanted: Wanted, matched: BitMap | None) -> tuple[Ordinals, Scores]:
+        if not wanted.text:
+            return np.empty(0, np.uint32), np.empty(0, np.float32)
+        filter = wanted.filter if matched is None else Filter()
+        return self._tags.search_text(wanted.text, filter=filter, within=matched, k=KEYWORD_HITS)
+
+    def _near(self, wanted: Wanted, probe: Vector, route: Route, allowed: int, matched: BitMap | None) -> Ordinals:
+        if matched is not None and route is Route.SCAN:
+            return ordinals_of(matched)
+        if matched is not None:
+            return self._vectors.search(probe[None], planner.ANN_CANDIDATES, allowed=matched)[0][0]
+        return self._let_through(wanted, probe, allowed)
+
+    def _let_through(self, wanted: Wanted, probe: Vector, allowed: int) -> Ordinals:
+        """Return the nearest of all images that the filter lets through, at least as many as a page needs."""
+        everything = len(self._vectors)
+        if allowed >= everything:
+            return self._vectors.search(probe[None], planner.ANN_CANDIDATES)[0][0]
+        width = min(FIRST_WIDTH, planner.ANN_CANDIDATES * everything // max(1, allowed) + planner.ANN_CANDIDATES)
+        while True:
+            nearest = self._vectors.search(probe[None], width)[0][0]
+            through = self._tags.among([wanted.filter], bitmap_of(nearest))
+            if len(through) >= min(wanted.page_end, allowed) or width >= everything:
+                kept = nearest[np.isin(nearest, ordinals_of(through))]
+                return kept[: max(planner.ANN_CANDIDATES, wanted.page_end)]
+            width *= WIDEN
+
+
+def by_words_alone(words: tuple[Ordinals, Scores], allowed: int, route: Route) -> Candidates:
+    """Return what words found, where no vector is compared."""
+    ordinals = np.sort(words[0])
+    nothing = np.full(len(ordinals), np.nan, np.float32)
+    return Candidates(
+        route, ordinals, nothing, aligned(ordinals, words), allowed, complete=len(ordinals) < KEYWORD_HITS
+    )
+
+
+def aligned(ordinals: Ordinals, scored: tuple[Ordinals, Scores]) -> Scores:
+    """Return the scores of ``scored`` in the order of ``ordinals``; 0 for those it does not hold."""
+    keys, values = scored
+    if not len(keys):
+        return np.zeros(len(ordinals), np.float32)
+    order = np.argsort(keys)
+    keys, values = keys[order], values[order]
+    place = np.minimum(np.searchsorted(keys, ordinals), len(keys) - 1)
+    return np.where(keys[place] == ordinals, values[place], 0).astype(np.float32)
