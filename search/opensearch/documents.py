@@ -4,20 +4,23 @@
   spelt to list; what filters and facet counts use unless a confidence is asked for.
 - ``tags``: every value with its confidence, as nested documents. ``n`` is its place among those of the same label,
   the surest first, from 1: an image has a label n times at a confidence if its nth tag reaches it.
-- ``words.*``: what text is searched in, stemmed; ``words.*.exact`` for phrases; ``reading`` for those at a confidence.
+- ``words``: what text is searched in, stemmed, as ``word|frequency``: that is the sum of the weights of the fields
+  that it stands in, so that BM25 over this one field is BM25 over weighted fields (BM25F, Robertson et al. 2004).
+- ``texts.*``: for phrases; ``reading``: for phrases in what was read at a confidence.
 - ``completion``: ``end of a label from some word on ␟ kind ␟ label as spelt``, so that the terms with a prefix, and
   their counts, are what is completed. OpenSearch's own completion type has weights, not counts, and keeps the deleted.
 """
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 from typing import Any
 
 from search.fields import microseconds
 from search.matching import people
-from search.tags.postings import Posting, document, postings, texts
+from search.opensearch.schema import FREQUENCY_UNIT, LONGEST_WORD, TEXTS
+from search.tags.postings import WEIGHTS, Document, Posting, document, postings, texts
 from search.types import ImageRecord, TagKind
 from search.words import caseless, fold, writable
 
@@ -33,7 +36,7 @@ MOST_BYTES = 8_000
 def document_of(record: ImageRecord) -> dict[str, Any]:
     """Return the searchable part of a record's document."""
     found = list(postings(record))
-    counting = [posting for posting in found if posting.counts and posting.best]
+    counting = [posting for posting in found if posting.counts and posting.best and posting.field != "people"]
     value: dict[str, list[str]] = defaultdict(list)
     shown: dict[str, list[str]] = defaultdict(list)
     for posting in counting:
@@ -53,10 +56,19 @@ def document_of(record: ImageRecord) -> dict[str, Any]:
         "shown": dict(shown),
         "tags": [_tag(posting) for posting in found if posting.field not in ("people", "orientation", "year")],
         "path": list(dict.fromkeys(cut(caseless(path)) for path in record.files)),
-        "words": document(record)._asdict(),
+        "words": _weighed(document(record)),
+        "texts": dict(zip(TEXTS, texts(record).at(0.0), strict=True)),
         "reading": [reading(place, *line) for place, line in enumerate(texts(record).ocr)],
         "completion": sorted({ending for posting in counting for ending in _completions(posting)}),
     }
+
+
+def _weighed(document: Document) -> str:
+    weights: Counter[str] = Counter()
+    for name, words in document._asdict().items():
+        for word in words.split():
+            weights[word[:LONGEST_WORD]] += round(WEIGHTS[name] * FREQUENCY_UNIT)
+    return " ".join(f"{word}|{weight}" for word, weight in weights.items())
 
 
 def cut(text: str) -> str:
@@ -82,7 +94,7 @@ def _tag(posting: Posting) -> dict[str, Any]:
 def _completions(posting: Posting) -> Iterator[str]:
     if posting.field not in COMPLETED:
         return
-    label = cut(fold(posting.label))
+    label = cut(fold(posting.label)).replace(SEPARATOR, " ")
     rest = SEPARATOR.join((posting.field, cut(writable(posting.label))))
     starts = [0, *(place + 1 for place, character in enumerate(label) if character == " ")]
     for start in starts:

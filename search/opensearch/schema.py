@@ -10,10 +10,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from search.opensearch.client import Client
-
 from search.config import Config
 from search.errors import ConfigError
+from search.opensearch.client import Client
 from search.types import EmbeddingSpace, TagKind
 
 VERSION = 1
@@ -23,26 +22,34 @@ FIELDS = (
     *(kind.value for kind in TagKind if kind is not TagKind.TEXT),
     "source",
     "has",
-    "people",
     "orientation",
     "year",
 )
 """The fields whose values are kept under ``value`` and ``shown``."""
 
-WORDS = ("caption", "alt_text", "labels", "unsure", "ocr", "path")
-EXACT = ("caption", "alt_text", "ocr")
+TEXTS = ("caption", "alt_text", "ocr")
 
-LONGEST_WORD = 2_000
+MOST_HITS = 100_000
+"""That one search may return."""
+
+LONGEST_WORD = 1_000
 """Characters; longer words are parted, for Lucene takes no term above 32,766 bytes."""
+
+K1 = 1.2
+"""BM25's constant for how soon more of a word says no more; with Lucene's own 0.75 for lengths, as in SQLite's FTS5."""
+FREQUENCY_UNIT = 2
+"""How often a word of weight 1 is said to occur: frequencies are whole numbers, the least weight of a field is 0.5."""
 
 _ANALYSIS = {
     # Texts come as words parted by spaces, read as every store reads them (search/words.py); only stemming is left.
-    "tokenizer": {"spaces": {"type": "whitespace", "max_token_length": LONGEST_WORD}},
+    "tokenizer": {"spaces": {"type": "whitespace", "max_token_length": 2 * LONGEST_WORD}},
     "analyzer": {
         "exact": {"type": "custom", "tokenizer": "spaces"},
         "stemmed": {"type": "custom", "tokenizer": "spaces", "filter": ["porter_stem"]},
+        "weighed": {"type": "custom", "tokenizer": "spaces", "filter": ["delimited_term_freq", "porter_stem"]},
     },
 }
+_SIMILARITY = {"weighed": {"type": "BM25", "k1": K1 * FREQUENCY_UNIT, "b": 0.75}}
 
 
 def images(prefix: str) -> str:
@@ -77,8 +84,8 @@ def images_mapping() -> dict[str, Any]:
     """Return the mapping of images without vectors; an unknown field is an error, never a guess."""
     searched = {"type": "keyword", "doc_values": False}
     listed = {"type": "keyword", "index": False}
-    text: dict[str, Any] = {"type": "text", "analyzer": "stemmed"}
-    exact = {"exact": {"type": "text", "analyzer": "exact", "norms": False}}
+    phrases = {"type": "text", "analyzer": "exact", "norms": False}
+    weighed = {"analyzer": "weighed", "search_analyzer": "stemmed", "similarity": "weighed", "index_options": "freqs"}
     return {
         "dynamic": "strict",
         "_meta": {"snapseek": VERSION},
@@ -101,7 +108,8 @@ def images_mapping() -> dict[str, Any]:
                 ),
             },
             "path": searched,
-            "words": _strict(**{name: text | ({"fields": exact} if name in EXACT else {}) for name in WORDS}),
+            "words": {"type": "text", **weighed},
+            "texts": _strict(**dict.fromkeys(TEXTS, phrases)),
             "reading": listed,
             "completion": listed,
             # Only where the catalogue is in OpenSearch too:
@@ -150,7 +158,8 @@ def put_templates(client: Client, config: Config) -> None:
         "number_of_replicas": config.opensearch_replicas,
         "refresh_interval": -1,  # each write refreshes when it is complete
     }
-    searched = {**settings, "knn": True, "analysis": _ANALYSIS, "max_result_window": 100_000}
+    searched = {**settings, "knn": True, "analysis": _ANALYSIS, "similarity": _SIMILARITY}
+    searched["max_result_window"] = MOST_HITS
     templates = {
         images(prefix): (f"{images(prefix)}-*", searched, images_mapping()),
         files(prefix): (files(prefix), settings, files_mapping()),

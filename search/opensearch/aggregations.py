@@ -1,0 +1,157 @@
+"""Facet counts and completions as aggregations of OpenSearch: what is asked, and how the answer reads. Pure.
+
+A facet's values are the terms of ``shown.FIELD``, or of nested tags where the filter says at which confidence. Of these
+the commonest are listed; a selected one may be rarer, so each is counted by a filter of its own besides.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from pyroaring import BitMap
+
+from search.facets import PEOPLE_BUCKETS, FacetSpec, listed
+from search.matching import filter_confidence
+from search.opensearch.documents import SEPARATOR, cut
+from search.opensearch.queries import EVERYTHING, Query, all_of, holding, query_of, reaching
+from search.selection import selected_values, without_selection
+from search.types import Facet, Filter, Op, Term
+from search.words import fold
+
+Aggregation = dict[str, Any]
+
+MOST_VALUES = 1_000
+"""The values of a field that are counted, the commonest; of the completions of a prefix as well."""
+OF_EACH_SHARD = 5_000
+"""How many each shard names, so that those that are common only on the whole are not lost."""
+WITHOUT_CONFIDENCE = frozenset({"orientation", "year"})
+
+LONGEST_PREFIX = 200
+
+Counts = dict[str, int]
+
+
+def scopes(specs: Sequence[FacetSpec], filter: Filter) -> list[tuple[Filter, list[FacetSpec]]]:
+    """Return the filters that facets are counted under, each with its facets."""
+    found: dict[Filter, list[FacetSpec]] = defaultdict(list)
+    for spec in specs:
+        found[without_selection(filter, spec.field)].append(spec)
+    return list(found.items())
+
+
+def counting(scope: Filter, specs: Iterable[FacetSpec], filter: Filter, within: BitMap | None) -> dict[str, Any]:
+    """Return the search that counts the facets of a scope."""
+    overall = filter_confidence(filter)
+    asked: dict[str, Aggregation] = {}
+    for spec in specs:
+        selected = selected_values(filter, spec.field)
+        if spec.field == "people":
+            numbers = dict.fromkeys((*PEOPLE_BUCKETS, *selected))
+            asked["people"] = {"filters": {"filters": {n: holding(_equal("people", n), overall) for n in numbers}}}
+            continue
+        asked[spec.field] = _common(spec.field, overall)
+        if selected:
+            chosen = {value: holding(_equal(spec.field, value), overall) for value in selected}
+            asked[_selected(spec.field)] = {"filters": {"filters": chosen}, "aggs": {"spelt": _spelt(spec, selected)}}
+    return {"size": 0, "track_total_hits": False, "query": query_of(scope, within), "aggs": asked}
+
+
+def facet(spec: FacetSpec, filter: Filter, counted: Mapping[str, Any], size: int) -> Facet:
+    """Return a facet from the ``aggregations`` of the answer."""
+    selected = selected_values(filter, spec.field)
+    if spec.field == "people":
+        counts = {value: int(bucket["doc_count"]) for value, bucket in counted["people"]["buckets"].items()}
+    else:
+        counts = _merged(_buckets(counted[spec.field]))
+        chosen = counted[_selected(spec.field)]["buckets"] if selected else {}
+        known = set(map(fold, counts))
+        for value, bucket in chosen.items():
+            if fold(value) not in known:
+                counts[_spelling(value, bucket["spelt"])] = int(bucket["doc_count"])
+    return Facet(spec.name, listed(counts, selected, size))
+
+
+def completing(prefix: str) -> dict[str, Any]:
+    """Return the search for labels with a word that starts with a folded prefix."""
+    terms = {"field": "completion", "size": MOST_VALUES, "shard_size": OF_EACH_SHARD}
+    if prefix:
+        terms["include"] = f"{_literal(prefix[:LONGEST_PREFIX])}.*"
+    return {"size": 0, "track_total_hits": False, "query": EVERYTHING, "aggs": {"completion": {"terms": terms}}}
+
+
+def completed(prefix: str, counted: Mapping[str, Any], k: int) -> list[tuple[str, str, int]]:
+    """Return (kind, label, count) of the commonest labels from the ``aggregations`` of the answer."""
+    by_spelling: dict[tuple[str, str], int] = {}
+    for bucket in counted["completion"]["buckets"]:
+        ending, kind, label = bucket["key"].split(SEPARATOR, 2)
+        if ending.startswith(prefix):
+            by_spelling[kind, label] = int(bucket["doc_count"])  # the same for each word of it
+    counts: Counter[tuple[str, str]] = Counter()
+    spelling: dict[tuple[str, str], str] = {}
+    for (kind, label), count in by_spelling.items():
+        key = kind, fold(label)
+        counts[key] += count
+        spelling.setdefault(key, label)
+    found = [(kind, spelling[kind, label], count) for (kind, label), count in counts.items()]
+    return sorted(found, key=lambda item: (-item[2], item[1], item[0]))[:k]
+
+
+def _equal(field: str, value: str) -> Term:
+    return Term(field, Op.EQ, (value,))
+
+
+def _selected(field: str) -> str:
+    return f"{field} selected"
+
+
+def _common(field: str, overall: float | None) -> Aggregation:
+    if overall is None or field in WITHOUT_CONFIDENCE:
+        return _terms(f"shown.{field}")
+    sure: list[Query] = [{"term": {"tags.kind": field}}, {"term": {"tags.n": 1}}, reaching(overall)]
+    return _of_tags(sure, MOST_VALUES)
+
+
+def _spelt(spec: FacetSpec, selected: Sequence[str]) -> Aggregation:
+    """Return how the library spells selected values, of which each bucket has one at least."""
+    labels = sorted({cut(fold(value)) for value in selected})
+    same: list[Query] = [{"term": {"tags.kind": spec.field}}, {"terms": {"tags.label": labels}}]
+    return _of_tags([*same, {"term": {"tags.n": 1}}], MOST_VALUES)
+
+
+def _of_tags(conditions: Sequence[Query], size: int) -> Aggregation:
+    """Count the values of nested tags. Each is the surest of its value and image, so what is counted is images."""
+    matching = {"filter": all_of(conditions), "aggs": {"values": _terms("tags.shown", size)}}
+    return {"nested": {"path": "tags"}, "aggs": {"matching": matching}}
+
+
+def _terms(field: str, size: int = MOST_VALUES) -> Aggregation:
+    return {"terms": {"field": field, "size": size, "shard_size": OF_EACH_SHARD}}
+
+
+def _buckets(counted: Mapping[str, Any]) -> list[dict[str, Any]]:
+    values = counted["matching"]["values"] if "matching" in counted else counted
+    buckets: list[dict[str, Any]] = values["buckets"]
+    return buckets
+
+
+def _merged(buckets: Iterable[Mapping[str, Any]]) -> Counts:
+    """Return the counts with one spelling for each value, the commonest: an image has one spelling of a value."""
+    counts: Counter[str] = Counter()
+    spelling: dict[str, str] = {}
+    for bucket in buckets:
+        counts[spelling.setdefault(fold(bucket["key"]), bucket["key"])] += bucket["doc_count"]
+    return dict(counts)
+
+
+def _spelling(value: str, counted: Mapping[str, Any]) -> str:
+    """Return how the library spells a value; as it was selected where it has no tags, as a year."""
+    spellings = (bucket["key"] for bucket in _buckets(counted))
+    return next((spelling for spelling in spellings if fold(spelling) == fold(value)), value)
+
+
+def _literal(text: str) -> str:
+    """Return the text so that Lucene's regular expressions, which have operators of their own, take it as it stands."""
+    return re.sub(r"([^\w\s])", r"\\\1", text)

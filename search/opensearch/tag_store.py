@@ -1,0 +1,310 @@
+"""Filters, words and facet counts asked of OpenSearch.
+
+A write is complete, and seen, when the index is refreshed at its end; the change that it brings the index up to is
+noted after that. A crash in between repeats work and loses none, for a document is written whole, under the image's id.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from itertools import chain, islice
+from typing import Any
+
+import numpy as np
+from pyroaring import BitMap
+
+from search.config import Config
+from search.errors import ConfigError, InvalidQuery, Unavailable
+from search.facets import facet_named
+from search.opensearch import aggregations, queries, schema
+from search.opensearch.client import Client, NotFoundError, RequestError
+from search.opensearch.documents import document_of
+from search.opensearch.queries import Query
+from search.tags import sharing
+from search.types import Facet, Filter, ImageRecord, Ordinals, Scores, TagKind
+from search.words import fold
+
+PAGE = 10_000
+"""Hits of one request; more are fetched page by page from a point in time."""
+KEEP_ALIVE = "2m"
+CLASSICAL_BM25 = schema.K1 + 1
+"""The factor of the formula that Lucene leaves out since it changes no order; blending is tuned with it."""
+TOO_MUCH = ("too_complex_to_determinize", "too_many_clauses", "too_many_nested_clauses", "maxClauseCount")
+
+
+class OpenSearchTagStore:
+    """Filters, words and facet counts over the images of a library in OpenSearch. Safe for threads and processes.
+
+    Nothing is asked before the first use. Raises Unavailable where the cluster is away.
+    """
+
+    def __init__(self, config: Config, client: Client) -> None:
+        self._config = config
+        self._client = client
+        self._images = schema.images(config.opensearch_prefix)
+        self._state = schema.state(config.opensearch_prefix)
+        self._is_there = False
+
+    def close(self) -> None:
+        """Close the connections; the store cannot be used afterwards."""
+        self._client.close()
+
+    @property
+    def applied(self) -> int:
+        """The change number of the catalogue up to which this projection is complete; 0 for a new one."""
+        name = self._current()
+        found = self._client.call(lambda raw: raw.get(index=self._state, id=_note(name), ignore=[404]))
+        body = found.get("_source", {}).get("body", {})
+        return int(body["change"]) if body.get("index") == self._identity(name) else 0
+
+    def upsert(self, records: Iterable[ImageRecord], *, applied: int | None = None) -> None:
+        """Add records, replacing those whose ordinal is there already; visible to the next call.
+
+        ``applied`` is stored once they are. Records that cannot all be read change nothing.
+        """
+        actions = list(map(_written, records))
+        name = self._current()
+        self._client.bulk({"_index": name, **action} for action in actions)
+        self._complete(name, applied)
+
+    def delete(self, ordinals: BitMap, *, applied: int | None = None) -> int:
+        """Remove records and return how many were there. ``applied`` is stored once they are gone."""
+        name = self._current()
+        ids = [str(hit["_id"]) for hit in self._hits(queries.lying_within(ordinals))] if ordinals else []
+        self._client.bulk({"_op_type": "delete", "_index": name, "_id": id} for id in ids)
+        self._complete(name, applied)
+        return len(ids)
+
+    def rebuild(self, records: Iterable[ImageRecord], *, applied: int) -> None:
+        """Hold these records and no others. Until they are all in, queries are answered by those that were there."""
+        before = schema.current_index(self._client, self._config.opensearch_prefix)
+        name = schema.next_index(self._client, self._config)
+        self._client.bulk({"_index": name, **_written(record)} for record in records)
+        self._complete(name, applied)
+        schema.put_in_place(self._client, self._config.opensearch_prefix, name)
+        if before is not None:
+            self._client.bulk([{"_op_type": "delete", "_index": self._state, "_id": _note(before)}])
+
+    def size(self) -> int:
+        """Return the bytes that the index takes, copies included."""
+        name = self._current()
+        found = self._client.call(lambda raw: raw.indices.stats(index=name, metric="store"))
+        return int(found["_all"]["total"]["store"]["size_in_bytes"])
+
+    @property
+    def cheap_matches(self) -> int | None:
+        return PAGE
+
+    def match(self, filter: Filter, *, limit: int | None = None) -> BitMap:
+        """Return the ordinals that satisfy every term; an empty filter matches all. At most ``limit``, lowest first."""
+        return self._matching(queries.query_of(filter), limit)
+
+    def count(self, filter: Filter) -> int:
+        body = {"size": 0, "track_total_hits": True, "query": queries.query_of(filter)}
+        return int(self._search(body)["hits"]["total"]["value"])
+
+    def among(self, filters: Sequence[Filter], ordinals: BitMap) -> BitMap:
+        """Return which of the ordinals satisfy at least one of the filters. Cheap however many images there are."""
+        if not filters or not ordinals:
+            return BitMap()
+        either = queries.any_of([queries.query_of(filter) for filter in filters])
+        return self._matching(queries.all_of([either, queries.lying_within(ordinals)]))
+
+    def by_date(
+        self, filter: Filter, *, within: BitMap | None = None, oldest_first: bool = False, offset: int, k: int
+    ) -> Ordinals:
+        """Return k images from ``offset`` on by date of the picture, of those that match and lie ``within``.
+
+        Those without a date come last, last indexed first.
+        """
+        if within is not None and not within:
+            return np.empty(0, np.uint32)
+        date = {"number.taken": {"order": "asc" if oldest_first else "desc", "missing": "_last"}}
+        hits = self._hits(queries.query_of(filter, within), [date, {"ordinal": "desc"}], limit=offset + k, start=offset)
+        return np.array([hit["sort"][1] for hit in hits], dtype=np.uint32)
+
+    def search_text(
+        self, text: str, *, filter: Filter, within: BitMap | None = None, k: int
+    ) -> tuple[Ordinals, Scores]:
+        """Return the k best by BM25 over caption, labels, OCR text and path, best first; any text is safe to pass.
+
+        Only images that match ``filter`` and lie ``within``. Words are stemmed and any of them may match; scores are
+        positive. Ties: lower ordinal first.
+        """
+        query = queries.by_words(text)
+        ordinals, scores = self._best([query] if query else [], filter, within, k)
+        return ordinals, scores * np.float32(CLASSICAL_BM25)
+
+    def search_labels(
+        self, labels: Mapping[tuple[TagKind, str], float], *, filter: Filter, within: BitMap | None = None, k: int
+    ) -> tuple[Ordinals, Scores]:
+        """Return the k images that share most of the labels, with the share (0–1) of their weight, best first.
+
+        Only images that match ``filter`` and lie ``within``; those that share nothing are left out. Ties: lower
+        ordinal first.
+        """
+        if not labels:
+            return np.empty(0, np.uint32), np.empty(0, np.float32)
+        each = sharing.weights(labels, *self._spread(labels))
+        ordinals, sums = self._best(queries.by_labels(labels, each), filter, within, k)
+        return ordinals, sharing.share(sums, each)
+
+    def facets(self, names: Collection[str], filter: Filter, *, within: BitMap | None, size: int) -> list[Facet]:
+        """Return each named facet's top ``size`` values over the images that match ``filter`` and lie ``within``.
+
+        Disjunctive: a facet's own selection is left out of its own counts, all other terms apply. Selected values are
+        always listed. By count, then value. Raises InvalidQuery for a name that is no facet.
+        """
+        specs = [facet_named(name) for name in dict.fromkeys(names)]
+        scopes = aggregations.scopes(specs, filter)
+        bodies = [aggregations.counting(scope, members, filter, within) for scope, members in scopes]
+        index = self._index()
+        with _asking(index):
+            answers = self._client.msearch([(index, body) for body in bodies])
+        counted = {
+            spec.name: aggregations.facet(spec, filter, answer["aggregations"], size)
+            for (_, members), answer in zip(scopes, answers, strict=True)
+            for spec in members
+        }
+        return [counted[spec.name] for spec in specs]
+
+    def labels(self, prefix: str, *, k: int) -> list[tuple[str, str, int]]:
+        """Return (kind, label, image count) of the k commonest labels with a word that starts with ``prefix``."""
+        beginning = fold(prefix)
+        answer = self._search(aggregations.completing(beginning))
+        return aggregations.completed(beginning, answer["aggregations"], k)
+
+    def __len__(self) -> int:
+        return self.count(Filter())
+
+    def _index(self) -> str:
+        """Return what to search: the alias, which is made with its index before the first use."""
+        if not self._is_there:
+            schema.ensure_images(self._client, self._config)
+            self._is_there = True
+        return self._images
+
+    def _current(self) -> str:
+        """Return the index behind the alias, to write to. One of an older version gives way to a new, empty one."""
+        name = schema.ensure_images(self._client, self._config)
+        version = schema.version_of(self._client, name)
+        if version > schema.VERSION:
+            raise ConfigError(f"the index {name} was made by a later version of Snapseek")
+        if version < schema.VERSION:
+            name = schema.next_index(self._client, self._config)
+            schema.put_in_place(self._client, self._config.opensearch_prefix, name)
+        self._is_there = True
+        return name
+
+    def _identity(self, name: str) -> str:
+        """Return what tells an index from a later one of the same name."""
+        found = self._client.call(lambda raw: raw.indices.get_settings(index=name, name="index.uuid"))
+        return str(found[name]["settings"]["index"]["uuid"])
+
+    def _complete(self, name: str, applied: int | None) -> None:
+        """Make what was written visible, and then note up to which change the index is complete."""
+        self._client.call(lambda raw: raw.indices.refresh(index=name))
+        if applied is not None:
+            schema.ensure_index(self._client, self._config, self._state)
+            note = {"kind": "applied", "body": {"change": applied, "index": self._identity(name)}}
+            self._client.bulk([{"_index": self._state, "_id": _note(name), "_source": note}])
+
+    def _matching(self, query: Query, limit: int | None = None) -> BitMap:
+        return BitMap([hit["sort"][0] for hit in self._hits(query, limit=limit)])
+
+    def _best(self, scoring: Sequence[Query], filter: Filter, within: BitMap | None, k: int) -> tuple[Ordinals, Scores]:
+        """Return the k best by the sum of what the queries score, best first, at least one of which must hold."""
+        if not scoring or k < 1 or (within is not None and not within):
+            return np.empty(0, np.uint32), np.empty(0, np.float32)
+        allowed = [queries.query_of(filter, within)]
+        body = {
+            "query": {"bool": {"should": list(scoring), "minimum_should_match": 1, "filter": allowed}},
+            "sort": [{"_score": "desc"}, {"ordinal": "asc"}],
+            "size": min(k, schema.MOST_HITS),
+            "track_total_hits": False,
+            "_source": False,
+        }
+        # With the statistics of all shards: else the same image scored differently wherever it lies.
+        found = self._search(body, search_type="dfs_query_then_fetch", filter_path=_FILTER_PATH)
+        sorts = [hit["sort"] for hit in found.get("hits", {}).get("hits", [])]
+        return np.array([o for _, o in sorts], dtype=np.uint32), np.array([s for s, _ in sorts], dtype=np.float32)
+
+    def _spread(self, labels: sharing.Labels) -> tuple[list[int], int]:
+        """Return how many images have each label, and how many there are."""
+        having = [queries.having(kind.value, [fold(label)]) for kind, label in labels]
+        counted = {"each": {"filters": {"filters": having}}}
+        answer = self._search({"size": 0, "track_total_hits": True, "query": queries.EVERYTHING, "aggs": counted})
+        buckets = answer["aggregations"]["each"]["buckets"]
+        return [int(bucket["doc_count"]) for bucket in buckets], int(answer["hits"]["total"]["value"])
+
+    def _hits(
+        self,
+        query: Query,
+        sort: Sequence[Mapping[str, Any]] = ({"ordinal": "asc"},),
+        *,
+        limit: int | None = None,
+        start: int = 0,
+    ) -> Iterator[Mapping[str, Any]]:
+        """Return the hits from ``start`` up to ``limit``, each with its sort values and id, at one moment."""
+        body = {"query": query, "sort": list(sort), "track_total_hits": False, "_source": False}
+        wanted = PAGE if limit is None else min(PAGE, limit - start)
+        if wanted < 1:
+            return iter(())
+        if start + wanted <= schema.MOST_HITS:
+            hits = self._page({**body, "from": start, "size": wanted})
+            if len(hits) < wanted or limit == start + wanted:
+                return iter(hits)
+        return islice(chain.from_iterable(self._pages(body)), start, limit)
+
+    def _pages(self, body: Mapping[str, Any]) -> Iterator[list[Mapping[str, Any]]]:
+        """Yield all hits page by page, from one point in time."""
+        index = self._index()
+        with _asking(index):
+            opened = self._client.call(lambda raw: raw.create_pit(index=index, params={"keep_alive": KEEP_ALIVE}))
+        moment = {"id": opened["pit_id"], "keep_alive": KEEP_ALIVE}
+        try:
+            after: dict[str, Any] = {}
+            while hits := self._page({**body, "pit": moment, "size": PAGE, **after}, index=""):
+                yield hits
+                after = {"search_after": hits[-1]["sort"]}
+        finally:
+            self._client.call(lambda raw: raw.delete_pit(body={"pit_id": [moment["id"]]}))
+
+    def _page(self, body: Mapping[str, Any], index: str | None = None) -> list[Mapping[str, Any]]:
+        answer = self._search(body, index, filter_path=_FILTER_PATH)
+        found: list[Mapping[str, Any]] = answer.get("hits", {}).get("hits", [])
+        return found
+
+    def _search(self, body: Mapping[str, Any], index: str | None = None, **params: Any) -> dict[str, Any]:
+        index = self._index() if index is None else index
+        with _asking(index):
+            return self._client.search(index, body, **params)
+
+
+_FILTER_PATH = "hits.hits._id,hits.hits.sort,timed_out,_shards"
+"""What is read of an answer, for the rest of a hit is most of it."""
+
+
+@contextmanager
+def _asking(index: str) -> Iterator[None]:
+    """Turn what a search may fail with, other than the cluster being away, into errors of ours."""
+    try:
+        yield
+    except NotFoundError as error:
+        raise Unavailable(f"OpenSearch has lost the index {index} or what was asked of it") from error
+    except RequestError as error:
+        if any(reason in str(error.info) for reason in TOO_MUCH):
+            raise InvalidQuery(
+                "the filter is more than OpenSearch takes: fewer values, or fewer ? in a path"
+            ) from error
+        raise
+
+
+def _written(record: ImageRecord) -> dict[str, Any]:
+    return {"_id": record.id, "_source": document_of(record)}
+
+
+def _note(index: str) -> str:
+    """Return the id of the document that says up to which change an index is complete."""
+    return f"applied:{index}"
