@@ -58,9 +58,10 @@ class Projections:
         with (self._catalog.data / LOCK).open("w") as file:
             fcntl.flock(file, fcntl.LOCK_EX)
             changed = self._catalog.changes_since(self.tags.applied)
-            for ordinals in _chunks(changed.upserted):
-                self.tags.upsert(self._catalog.records(ordinals))
-            self.tags.delete(changed.deleted, applied=changed.upto)
+            self.tags.delete(changed.deleted)
+            for ordinals, upto in changed.parts(CHUNK):
+                self.tags.upsert(self._catalog.records(ordinals), applied=upto)
+            self.tags.upsert([], applied=changed.upto)
         self._tags_applied = changed.upto
 
     def _vectors_catch_up(self) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path, PurePosixPath
@@ -138,7 +138,17 @@ class Changed:
 
     upto: int
     upserted: Sequence[int]
+    """In the order of their changes."""
+    at: Sequence[int]
+    """The change of each."""
     deleted: BitMap
+
+    def parts(self, size: int) -> Iterator[tuple[Sequence[int], int]]:
+        """Yield the upserted in parts, each with the change that is complete after it; deletions come before them."""
+        for start in range(0, len(self.upserted), size):
+            end = start + size
+            rest = self.at[end : end + 1]
+            yield self.upserted[start:end], min(self.at[start:end][-1], rest[0] - 1) if rest else self.upto
 
 
 @dataclass(frozen=True, slots=True)

@@ -470,11 +470,13 @@ class SqliteCatalog:
             self._connection.execute("BEGIN")  # one view of all three
             try:
                 upto = self.change
-                upserted = self._rows("SELECT ordinal FROM image WHERE changed > ? ORDER BY ordinal", change)
+                upserted = self._rows(
+                    "SELECT ordinal, changed FROM image WHERE changed > ? ORDER BY changed, ordinal", change
+                )
                 deleted = self._rows("SELECT ordinal FROM deleted WHERE changed > ?", change)
             finally:
                 self._connection.execute("COMMIT")
-        return Changed(upto, [o for (o,) in upserted], BitMap(o for (o,) in deleted))
+        return Changed(upto, [o for o, _ in upserted], [at for _, at in upserted], BitMap(o for (o,) in deleted))
 
     def check(self) -> list[Problem]:
         """Return what is wrong with the catalogue itself; nothing, if all is well."""
