@@ -247,6 +247,30 @@ def verify(data: Path | None, as_json: bool, repair: bool) -> int:
     return SOME_REJECTED if problems else OK
 
 
+@command("migrate")
+@click.option("--to", "target", type=click.Choice(["embedded", "opensearch", "opensearch-knn"]), required=True)
+@click.option("--replace", is_flag=True, help="Overwrite the library that is there already.")
+def migrate_(data: Path | None, as_json: bool, target: str, replace: bool) -> None:
+    """Move the library to another store, without running a model. It may be stopped, and goes on when run again.
+
+    The library stays where it is now as well; set the option `store` to use the new place.
+    """
+    from dataclasses import asdict
+
+    from api.progress import Bar
+    from search.migrate import migrate
+
+    config = load_config(data=data)
+    with Bar() as bar:
+        done = migrate(config, target, replace=replace, progress=bar)
+    if as_json:
+        emit(asdict(done))
+        return
+    for name, count in done.counts.items():
+        click.echo(f"{name}: {count}")
+    click.echo(f"both sides agree; from now on run with SNAPSEEK_STORE={target}")
+
+
 @command("rm")
 @click.argument("pictures", nargs=-1, required=True, metavar="PATH_OR_ID...")
 def rm(data: Path | None, as_json: bool, pictures: tuple[str, ...]) -> None:

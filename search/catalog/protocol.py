@@ -15,6 +15,7 @@ from search.catalog.rows import (
     FileRow,
     KnownFile,
     Labels,
+    Migrating,
     Problem,
     Remains,
     Root,
@@ -171,6 +172,20 @@ class Catalog(Records, Protocol):
         ...
 
     # Moving to another catalogue
+
+    def version(self) -> str:
+        """Return what changes whenever anything here does."""
+        ...
+
+    def migration(self) -> Migrating | None:
+        """Return how far this catalogue is in taking over another one; None if it is not at that."""
+        ...
+
+    def note_migration(self, migrating: Migrating | None) -> None: ...
+
+    def drop_images(self, ordinals: BitMap) -> None:
+        """Take images away that the other catalogue has not; they may come back."""
+        ...
 
     def stored_images(self, after: int, limit: int) -> list[StoredImage]:
         """Return all that is known of the ``limit`` images with the lowest ordinals above ``after``."""

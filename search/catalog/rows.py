@@ -119,6 +119,15 @@ class StoredImage:
 
 
 @dataclass(frozen=True, slots=True)
+class Migrating:
+    """How far a catalogue is in taking over another one: ``source`` is that one's version when it began."""
+
+    source: str
+    after: int
+    """The highest ordinal that is done."""
+
+
+@dataclass(frozen=True, slots=True)
 class Remains:
     """What a catalogue holds besides images."""
 

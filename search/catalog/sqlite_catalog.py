@@ -7,11 +7,13 @@ next *change number*, so that a projection that is complete up to some number ca
 from __future__ import annotations
 
 import fcntl
+import json
 import os
 import sqlite3
 import threading
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path, PurePosixPath
 from types import TracebackType
 from typing import Any
@@ -30,6 +32,7 @@ from search.catalog.rows import (
     FileRow,
     KnownFile,
     Labels,
+    Migrating,
     Problem,
     Remains,
     Root,
@@ -507,6 +510,23 @@ class SqliteCatalog:
                 yield Problem("an image without a vector", id)
 
     # Moving to another catalogue
+
+    def version(self) -> str:
+        return str(self.change)
+
+    def migration(self) -> Migrating | None:
+        noted = self._meta("migrating")
+        return Migrating(**json.loads(noted)) if noted else None
+
+    def note_migration(self, migrating: Migrating | None) -> None:
+        with self._transaction() as (connection, _):
+            noted = None if migrating is None else json.dumps(asdict(migrating))
+            statements.set_meta(connection, "migrating", noted)
+
+    def drop_images(self, ordinals: BitMap) -> None:
+        with self._transaction() as (connection, change):
+            for ordinal in ordinals:
+                statements.drop_images(connection, "ordinal = ?", (ordinal,), change)
 
     def stored_images(self, after: int, limit: int) -> list[StoredImage]:
         """Return all that is known of the ``limit`` images with the lowest ordinals above ``after``."""

@@ -1,0 +1,126 @@
+"""A library whose tags and vectors are in OpenSearch: the cluster itself compares vectors, words and tags."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from search.bitmaps import bitmap_of
+from search.candidates import Candidates, Wanted, aligned, by_words_alone
+from search.catalog.rows import Problem
+from search.config import Config
+from search.limits import KEYWORD_HITS
+from search.opensearch import queries, schema
+from search.opensearch.client import Client, connect
+from search.opensearch.tag_store import PAGE, OpenSearchTagStore
+from search.planner import ANN_CANDIDATES, Route
+from search.types import EmbeddingSpace, Ordinals, Scores, Vector
+
+
+class ClusterStores:
+    """Satisfies `search.stores.Stores`. The catalogue writes what is searched here, so nothing has to catch up."""
+
+    def __init__(self, config: Config, space: EmbeddingSpace) -> None:
+        client = connect(config)
+        self.tags = OpenSearchTagStore(config, client)
+        self.finder = ClusterFinder(config, client, self.tags, space)
+
+    def catch_up(self) -> None:
+        """Do nothing: there is one copy of everything."""
+
+    def check(self) -> list[Problem]:
+        return []
+
+    def rebuild(self) -> None:
+        """Do nothing: what is searched is the catalogue itself."""
+
+    def save(self) -> None:
+        """Do nothing: nothing is kept here."""
+
+    def sizes(self) -> dict[str, int]:
+        return {}
+
+    def close(self) -> None:
+        self.tags.close()
+
+
+class ClusterFinder:
+    """Candidates by filtered k-NN in the cluster; satisfies `search.candidates.Finder`. Safe for threads."""
+
+    def __init__(self, config: Config, client: Client, tags: OpenSearchTagStore, space: EmbeddingSpace) -> None:
+        self._client = client
+        self._tags = tags
+        self._images = schema.images(config.opensearch_prefix)
+        self._field = schema.vector_field(space)
+
+    def find(self, wanted: Wanted) -> Candidates:
+        words = self._by_words(wanted)
+        if wanted.probe is None:
+            return by_words_alone(words, self._tags.count(wanted.filter), Route.KEYWORD)
+        near, allowed = self._near(wanted, wanted.probe)
+        missing = np.setdiff1d(words[0], near[0])
+        ordinals = np.concatenate([near[0], missing]).astype(np.uint32)
+        similarity = np.concatenate([near[1], self.cosines(wanted.probe, missing)])
+        known = np.flatnonzero(~np.isnan(similarity))
+        order = known[np.argsort(ordinals[known])]
+        ordinals, similarity = ordinals[order], similarity[order]
+        complete = len(ordinals) >= allowed
+        return Candidates(Route.CLUSTER, ordinals, similarity, aligned(ordinals, words), allowed, complete)
+
+    def cosines(self, vector: Vector, ordinals: Ordinals) -> Scores:
+        found = np.full(len(ordinals), np.nan, np.float32)
+        for start in range(0, len(ordinals), PAGE):
+            part = ordinals[start : start + PAGE]
+            compared = self._ask([self._comparing(vector, part)])[0]
+            known, cosines = _scored(compared)
+            order = np.argsort(part)
+            found[start + order[np.searchsorted(part[order], known)]] = cosines
+        return found
+
+    def _by_words(self, wanted: Wanted) -> tuple[Ordinals, Scores]:
+        if not wanted.text:
+            return np.empty(0, np.uint32), np.empty(0, np.float32)
+        return self._tags.search_text(wanted.text, filter=wanted.filter, k=KEYWORD_HITS)
+
+    def _near(self, wanted: Wanted, probe: Vector) -> tuple[tuple[Ordinals, Scores], int]:
+        """Return the nearest that the filter lets through, and how many images it lets through in all."""
+        filter = queries.query_of(wanted.filter)
+        k = max(ANN_CANDIDATES, wanted.page_end)
+        nearest: dict[str, Any] = {"vector": probe.tolist(), "k": k}
+        if wanted.filter:
+            nearest["filter"] = filter
+        knn = {**_ORDINALS, "size": k, "query": {"knn": {self._field: nearest}}}
+        counted = {"size": 0, "track_total_hits": True, "query": filter}
+        found, count = self._ask([knn, counted])
+        return _scored(found), int(count["hits"]["total"]["value"])
+
+    def _comparing(self, vector: Vector, ordinals: Ordinals) -> dict[str, Any]:
+        among = queries.all_of([queries.lying_within(bitmap_of(ordinals)), {"exists": {"field": self._field}}])
+        parameters = {"field": self._field, "query_value": vector.tolist(), "space_type": "cosinesimil"}
+        exact = {"lang": "knn", "source": "knn_score", "params": parameters}
+        return {
+            **_ORDINALS,
+            "size": max(1, len(ordinals)),
+            "query": {"script_score": {"query": among, "script": exact}},
+        }
+
+    def _ask(self, bodies: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        return self._client.msearch([(self._images, body) for body in bodies])
+
+
+_ORDINALS: Mapping[str, Any] = {
+    "_source": False,
+    "stored_fields": "_none_",
+    "docvalue_fields": ["ordinal"],
+    "track_total_hits": False,
+}
+
+
+def _scored(answer: Mapping[str, Any]) -> tuple[Ordinals, Scores]:
+    """Return the ordinals and cosines of an answer's hits, whose scores are (1 + cosine) / 2."""
+    hits = answer.get("hits", {}).get("hits", [])
+    ordinals = np.array([hit["fields"]["ordinal"][0] for hit in hits], np.uint32)
+    scores = np.array([hit["_score"] for hit in hits], np.float32)
+    return ordinals, np.asarray(2 * scores - 1, np.float32)
