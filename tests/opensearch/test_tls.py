@@ -194,11 +194,18 @@ def test_a_file_without_a_certificate_is_no_authority(tmp_path) -> None:
 
 
 def test_the_status_command_does_not_show_the_password(tmp_path) -> None:
-    variables = {"SNAPSEEK_OPENSEARCH_USER": USER, "SNAPSEEK_OPENSEARCH_PASSWORD": PASSWORD}
-    command = [sys.executable, "-m", "api.cli", "status", "--json", "--data", str(tmp_path)]
-    done = subprocess.run(command, env=os.environ | variables, capture_output=True, text=True, check=False)
-    assert PASSWORD not in done.stdout + done.stderr
-    assert done.stdout
+    (tmp_path / "pictures").mkdir()
+    variables = {"SNAPSEEK_OPENSEARCH_USER": USER, "SNAPSEEK_OPENSEARCH_PASSWORD": PASSWORD, "SNAPSEEK_PROFILE": "lite"}
+    for command in (["index", tmp_path / "pictures"], ["status", "--json"]):
+        done = subprocess.run(
+            [sys.executable, "-m", "api.cli", *command, "--data", tmp_path / "library"],
+            env=os.environ | variables,
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        assert PASSWORD not in done.stdout + done.stderr
+    assert json.loads(done.stdout)["images"] == 0
 
 
 # Signatures of AWS
