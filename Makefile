@@ -64,7 +64,7 @@ eval: setup ## Measure quality and speed on captioned photos: make eval PHOTOS=f
 
 lock: | $(UV) ## Pin every version anew, with hashes
 	$(COMPILE) --upgrade --all-extras --group dev -o requirements.lock
-	$(COMPILE) --extra demo --extra heif --group build --constraint requirements.lock -o requirements-core.lock
+	$(COMPILE) --extra demo --extra heif --extra opensearch --group build --constraint requirements.lock -o requirements-core.lock
 
 openapi: setup ## Write docs/openapi.json
 	$(BIN)/python -m api.openapi > docs/openapi.json
