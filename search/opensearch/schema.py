@@ -142,7 +142,11 @@ def state_mapping() -> dict[str, Any]:
     return {
         "dynamic": "strict",
         "_meta": {"snapseek": VERSION},
-        "properties": {"kind": {"type": "keyword"}, "body": {"type": "object", "enabled": False}},
+        "properties": {
+            "kind": {"type": "keyword"},
+            "key": {"type": "keyword"},
+            "body": {"type": "object", "enabled": False},
+        },
     }
 
 

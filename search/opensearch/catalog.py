@@ -1,0 +1,523 @@
+"""The catalogue of a library inside OpenSearch: processes have no state of their own, and several may write at once.
+
+There are no transactions, so every write goes in an order in which it may be cut off anywhere, and is then done again
+by whoever does the same once more:
+
+- Each image is one document, so it is whole at any time: what is searched, what models said, people's decisions, its
+  files and vectors change together. It is written under the condition that it is still as it was read.
+- Files change hands in three steps, see `files`: marked as unfinished, then the images, then finished. A mark counts
+  as a changed file, so the next run does it again; and it lists all images that may have the file, so that none keeps
+  one that is not its own. That is also the order for files that go, and for those that move.
+- An image that is taken out is remembered as such first: cut off there, it is still shown, and taking it out again
+  ends it. The other way round the next run would let it in again.
+- What people decided stands in the image's document. When its last file goes, that is kept in the state index first,
+  and taken from there when the image returns.
+- A space has a field in the index before it is said to have vectors, and vectors before it is searched.
+
+Two writers that add and remove one and the same file at the same moment may leave an image without that file; `check`
+tells.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import random
+import re
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import replace
+from pathlib import Path, PurePosixPath
+from typing import TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+from pyroaring import BitMap
+
+from search.catalog.rows import (
+    WHOLE,
+    Batch,
+    FileRow,
+    KnownFile,
+    Labels,
+    Problem,
+    Remains,
+    Root,
+    Said,
+    StoredImage,
+)
+from search.config import Config
+from search.errors import ConfigError, Conflict, NotFound, Unavailable
+from search.opensearch import files as file_documents
+from search.opensearch import schema
+from search.opensearch.checking import problems
+from search.opensearch.client import Client, connect
+from search.opensearch.files import (
+    IMAGES,
+    REJECTED,
+    UNFINISHED,
+    FileKey,
+    Files,
+    file_key,
+    file_row,
+    images_of,
+    is_finished,
+)
+from search.opensearch.images import Images, Turn
+from search.opensearch.rewriting import Source
+from search.opensearch.state import State
+from search.opensearch.stored import files_of, now, record_of, said_by_models, said_of, stored_of
+from search.types import EmbeddingSpace, ImageId, ImageRecord, Matrix, Ordinals, Rejected, Vector
+
+log = logging.getLogger(__name__)
+
+FIRST_PAUSE_S = 0.5
+LONGEST_PAUSE_S = 10.0
+
+Answer = TypeVar("Answer")
+
+
+class OpenSearchCatalog:
+    """Satisfies `search.catalog.protocol.Catalog` with three indices. Has no state, so threads share it.
+
+    Writes, and what an index run reads, wait for a cluster that is away as long as the options allow, and go on.
+    """
+
+    def __init__(self, config: Config, *, create: bool = False, client: Client | None = None) -> None:
+        """Open the catalogue of the library with the prefix that the options name, or make one.
+
+        Raises ConfigError where there is none, or one that this version cannot read; Unavailable when the server is
+        away. ``client``: another way to the server than the options name.
+        """
+        prefix = config.opensearch_prefix
+        self._config = config
+        self._client = client or connect(config)
+        self._files = Files(self._client, schema.files(prefix))
+        self._state = State(self._client, schema.state(prefix))
+        self._images = Images(self._client, schema.images(prefix), self._state)
+        if not self._is_there():
+            if not create:
+                raise ConfigError(
+                    f"there is no library with prefix {prefix} at {config.opensearch_url}; run `snapseek index PATH`"
+                    " first"
+                )
+            self._make()
+        version = schema.version_of(self._client, self._images.index)
+        if version > schema.VERSION:
+            raise ConfigError(
+                f"the library with prefix {prefix} was made by a newer Snapseek (schema {version}, this one knows"
+                f" {schema.VERSION}): update"
+            )
+
+    def _is_there(self) -> bool:
+        wanted = (self._state.index, self._files.index, self._images.index)
+        return self._client.call(lambda raw: all(raw.indices.exists(index=name) for name in wanted))
+
+    def _make(self) -> None:
+        """Make the indices that are missing. Two processes may do so at once."""
+        foreign = schema.current_index(self._client, self._config.opensearch_prefix) and self._images.count()
+        if foreign:
+            raise ConfigError(
+                f"the prefix {self._config.opensearch_prefix} is that of a library whose catalogue is elsewhere: choose"
+                " another opensearch_prefix, or move the library with `snapseek migrate`"
+            )
+        for name in (self._state.index, self._files.index):
+            schema.ensure_index(self._client, self._config, name)
+        schema.ensure_images(self._client, self._config)
+
+    def __enter__(self) -> OpenSearchCatalog:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        self._client.close()
+
+    def write_lock(self) -> AbstractContextManager[None]:
+        """Hold nothing: every document is written by itself, on condition, so several may index at once."""
+        return nullcontext()
+
+    def _patiently(self, function: Callable[[], Answer]) -> Answer:
+        """Return what a function returns, which may be called again while the cluster is away."""
+        deadline = time.monotonic() + self._config.opensearch_write_wait_s
+        pause = FIRST_PAUSE_S
+        while True:
+            try:
+                return function()
+            except Unavailable as error:
+                left = deadline - time.monotonic()
+                if left <= 0:
+                    raise
+                log.warning("waiting for OpenSearch: %s", error)
+                time.sleep(min(left, random.uniform(pause / 2, pause)))  # noqa: S311 (no secret)
+                pause = min(2 * pause, LONGEST_PAUSE_S)
+
+    # What the library is
+
+    @property
+    def profile(self) -> str | None:
+        """The profile that the library keeps; None until the first run."""
+        return self._state.meta().profile
+
+    @property
+    def coming_profile(self) -> str | None:
+        """The profile that the library is on its way to; None while it stays with its own."""
+        return self._state.meta().coming_profile
+
+    def note_profile(self, name: str) -> None:
+        """Note the profile that images go through from now on."""
+        self._state.change(lambda meta: replace(meta, coming_profile=name))
+
+    def active_space(self) -> EmbeddingSpace | None:
+        """Return the space that the library is searched in, or None until the first run has ended."""
+        return self._state.meta().space
+
+    def activate(self, profile: str, space: EmbeddingSpace) -> None:
+        """Search with this profile, in its space, from now on; vectors of other spaces do not count any more.
+
+        All by one document. The vectors stay in the images' documents, where they cost nothing but disk, until the
+        library is moved to another index.
+        """
+        self._make_room_for(space)
+        self._state.change(
+            lambda meta: replace(meta, profile=profile, coming_profile=None, space=space, spaces=(space,))
+        )
+
+    def _make_room_for(self, space: EmbeddingSpace) -> None:
+        if space in self._state.meta().spaces:
+            return
+        mapping = schema.vector_mapping(space, self._config.opensearch_knn_engine)
+        body = {"properties": {schema.vector_field(space): mapping}}
+        self._client.call(lambda raw: raw.indices.put_mapping(index=self._images.index, body=body))
+        self._state.note_space(space)
+
+    def missing_in(self, space: EmbeddingSpace) -> int:
+        """Return how many images have no vector in a space."""
+        if space not in self._state.meta().spaces:
+            return self._images.count()
+        return self._images.count_without_vector(space)
+
+    def counts(self) -> dict[str, int]:
+        """Return the numbers of images, of files that hold one, and of rejected files."""
+        return {
+            "images": self._images.count(),
+            "files": self._files.count(IMAGES),
+            "rejected": self._files.count(REJECTED),
+        }
+
+    def sizes(self) -> dict[str, int]:
+        """Return the bytes of each index, copies on other nodes not counted."""
+        names = {"images": self._images.index, "files": self._files.index, "state": self._state.index}
+        sizes: dict[str, int] = {}
+        for name, index in names.items():
+            answer = self._client.call(lambda raw, index=index: raw.indices.stats(index=index, metric="store"))  # type: ignore[misc]
+            sizes[name] = int(answer["_all"]["primaries"]["store"]["size_in_bytes"])
+        return sizes
+
+    # Folders and files
+
+    def roots(self) -> list[Root]:
+        return [Root(place, path) for place, path in enumerate(self._state.meta().roots, start=1)]
+
+    def root(self, path: Path) -> Root:
+        """Return the root of an absolute path, made if it is new."""
+        return Root(self._state.note_roots([path]).index(path) + 1, path)
+
+    def known_files(self, root: Root, within: PurePosixPath = WHOLE) -> dict[str, KnownFile]:
+        """Return what is known of the files at or below ``root / within``, by path below the root.
+
+        One that was left unfinished, or whose image is not there, has a size that no file has.
+        """
+        return self._patiently(lambda: self._known_files(root, within))
+
+    def _known_files(self, root: Root, within: PurePosixPath) -> dict[str, KnownFile]:
+        found = list(self._files.below(root.path, within))
+        models = self._images.models({image for source in found for image in images_of(source)})
+        return {file_row(source).path: _known(source, models) for source in found}
+
+    def rejected(self) -> list[Rejected]:
+        """Return the files that could not be indexed, with the reason, by path."""
+        found = [(file_key(source), source["reason"]) for source in self._files.matching(REJECTED)]
+        found.sort(key=lambda one: (os.fsencode(one[0].root), os.fsencode(one[0].path)))
+        return [Rejected(os.path.join(key.root, key.path), reason) for key, reason in found]
+
+    def locate(self, id: ImageId) -> list[Path]:
+        """Return the absolute paths of an image's files."""
+        for source in self._images.read([id], ["record.files"]).values():
+            files = sorted(files_of(source), key=lambda file: (os.fsencode(file[0]), os.fsencode(file[1].path)))
+            return [root / file.path for root, file in files]
+        return []
+
+    def resolve(self, path_or_id: str) -> ImageId | None:
+        """Return the image that an id, or the path of one of its files, names; None if there is none."""
+        if self.find(ImageId(path_or_id)) is not None:
+            return ImageId(path_or_id)
+        absolute = Path(os.path.abspath(path_or_id))
+        above = (root.path for root in self.roots() if root.path in absolute.parents)
+        keys = [FileKey(root, str(absolute.relative_to(root))) for root in above]
+        for key, held in self._files.read(keys).items():
+            for id, source in self._images.read(images_of(held.source), ["record.files"]).items():
+                if any(FileKey(root, file.path) == key for root, file in files_of(source)):
+                    return id
+        return None
+
+    def expect(self, path_or_id: str) -> ImageId:
+        """Return what `resolve` finds. Raises NotFound."""
+        id = self.resolve(path_or_id)
+        if id is None:
+            raise NotFound(f"there is no image {path_or_id} in this library")
+        return id
+
+    # Writing
+
+    def write(self, root: Root, batch: Batch) -> None:
+        """Write images, their files and rejected files of one root. Cut off anywhere, it is done again by a repeat."""
+        indexed_at = now()
+        files: dict[FileKey, Source | None] = {}
+        for file, id in batch.files:
+            files[FileKey(root.path, file.path)] = file_documents.document_of(root.path, file, [id])
+        for file, reason in batch.rejected:
+            files[FileKey(root.path, file.path)] = file_documents.document_of(root.path, file, reason=reason)
+
+        def write() -> None:
+            self._make_room_for(batch.space)
+            said = {
+                image.id: said_by_models(image, [(batch.space, image.vector)], indexed_at) for image in batch.images
+            }
+            self._settle(files, {id: Turn(said=said[id]) for id in said})
+
+        self._patiently(write)
+
+    def _settle(self, files: Mapping[FileKey, Source | None], turns: dict[ImageId, Turn]) -> None:
+        """Bring files to what they are to be (None: forgotten), and images along: those named, and all others that
+        get or lose one of the files."""
+        image_of = {key: next(iter(images_of(document)), None) for key, document in files.items()}
+        held = self._files.mark(image_of)
+        for key, document in files.items():
+            image = image_of[key]
+            if document is not None and image is not None:
+                turns.setdefault(image, Turn()).gained[key] = file_row(document)
+            for other in images_of(held[key].source):
+                if other != image:
+                    turns.setdefault(other, Turn()).lost.add(key)
+        self._images.change(turns)
+        self._files.finish(files, held)
+
+    def move(self, root: Root, moved: Sequence[tuple[str, FileRow]]) -> None:
+        """Note that files are at other paths now."""
+
+        def move() -> None:
+            old = {FileKey(root.path, path): file for path, file in moved}
+            files: dict[FileKey, Source | None] = {}
+            for key, held in self._files.read(old).items():
+                source, file = held.source, old[key]
+                # One that is marked is being changed by somebody, or was, and then the next run reads it again.
+                if source is not None and is_finished(source):
+                    files[key] = None
+                    files[FileKey(root.path, file.path)] = file_documents.document_of(
+                        root.path, file, images_of(source), source.get("reason")
+                    )
+            self._settle(files, {})
+
+        self._patiently(move)
+
+    def remove_files(self, root: Root, paths: Sequence[str]) -> None:
+        """Forget files; images that have none left go with them."""
+        for start in range(0, len(paths), _CHUNK):
+            some = paths[start : start + _CHUNK]
+            self._patiently(lambda some=some: self._settle({FileKey(root.path, path): None for path in some}, {}))  # type: ignore[misc]
+
+    def edit(
+        self,
+        id: ImageId,
+        *,
+        add: Labels = (),
+        remove: Labels = (),
+        caption: str | None = None,
+        alt_text: str | None = None,
+    ) -> ImageRecord:
+        """Overrule the models and return the record as it is now. An empty text takes a caption or alt text away.
+
+        It is kept by the image's id, so it outlives a new run of the models and a return of the file.
+        """
+        turn = Turn(edit=lambda edit: edit.changed(add, remove, caption, alt_text))
+        source = self._images.change({id: turn})[id].source
+        if source is None:
+            raise NotFound(f"there is no image {id} in this library")
+        return record_of(source)
+
+    def delete(self, id: ImageId) -> None:
+        """Take an image out of the library and pass it over in later runs. Its files are not touched."""
+        if not self._take_out([id]):
+            raise NotFound(f"there is no image {id} in this library")
+
+    def _take_out(self, ids: Iterable[ImageId]) -> bool:
+        """Take out those of the images that are there, and return whether there was one."""
+        found = self._images.read(ids, ["record.files"])
+        self._state.hide(found)
+        self._images.change({id: Turn(anew=True) for id in found})
+        keys = {FileKey(root, file.path): id for id, source in found.items() for root, file in files_of(source)}
+        held = self._files.read(keys)
+        theirs = {key: one for key, one in held.items() if images_of(one.source) == [keys[key]]}
+        self._files.finish(dict.fromkeys(theirs), theirs)
+        return bool(found)
+
+    def hidden(self, ids: Iterable[ImageId]) -> set[ImageId]:
+        """Return which of the images were taken out by a person."""
+        wanted = list(ids)
+        return self._patiently(lambda: self._state.hidden(wanted))
+
+    def restore(self, ids: Iterable[ImageId]) -> None:
+        """Let images in again that were taken out."""
+        self._state.restore(ids)
+
+    # Reading
+
+    def find(self, id: ImageId) -> int | None:
+        if not _ID.fullmatch(id):
+            return None
+        return next((int(source["ordinal"]) for source in self._images.read([id], ["ordinal"]).values()), None)
+
+    def ordinals(self) -> BitMap:
+        """Return the ordinals of all images."""
+        return self._images.ordinals()
+
+    def models_of(self, ids: Iterable[ImageId]) -> dict[ImageId, str]:
+        """Return, for the images that are there, the fingerprint of the models that annotated each."""
+        wanted = list(ids)
+        found = self._patiently(lambda: self._images.read(wanted, ["models"]))
+        return {id: source["models"] for id, source in found.items()}
+
+    def said(self, ids: Iterable[ImageId], space: EmbeddingSpace) -> dict[ImageId, Said]:
+        """Return what models said of the images that are there, with their vectors in a space."""
+        wanted = list(ids)
+        vector = [schema.vector_field(space)] if space in self._state.meta().spaces else []
+        found = self._patiently(lambda: self._images.read(wanted, ["record", *vector]))
+        return {id: said_of(source, space) for id, source in found.items()}
+
+    def record(self, id: ImageId) -> ImageRecord:
+        """Return an image's record. Raises NotFound."""
+        for source in self._images.read([id] if _ID.fullmatch(id) else [], _RECORD).values():
+            return record_of(source)
+        raise NotFound(f"there is no image {id} in this library")
+
+    def records(self, ordinals: Sequence[int]) -> list[ImageRecord]:
+        """Return records in the order asked; images that are gone meanwhile are left out."""
+        found = {source["ordinal"]: record_of(source) for source in self._images.by_ordinal(ordinals, _RECORD)}
+        return [found[ordinal] for ordinal in ordinals if ordinal in found]
+
+    def phashes(self, ordinals: Ordinals) -> tuple[Ordinals, NDArray[np.uint64]]:
+        """Return the perceptual hashes of those images that are there, by ordinal."""
+        return self._images.phashes(ordinals.tolist())
+
+    def embedding(self, ordinal: int, space: EmbeddingSpace) -> Vector | None:
+        for _, vectors in self.embeddings(space, [ordinal]):
+            return np.asarray(vectors[0], dtype=np.float32)
+        return None
+
+    def embeddings(
+        self, space: EmbeddingSpace, ordinals: Sequence[int] | None = None
+    ) -> Iterator[tuple[Ordinals, Matrix]]:
+        """Yield vectors of a space in chunks, with their ordinals: of the images named, or of all."""
+        if space in self._state.meta().spaces:
+            yield from self._images.embeddings(space, ordinals)
+
+    def check(self) -> list[Problem]:
+        """Return what is wrong with the catalogue itself; nothing, if all is well and nobody is writing."""
+        return list(problems(self._images, self._files, self._state))
+
+    # Moving to another catalogue
+
+    def stored_images(self, after: int, limit: int) -> list[StoredImage]:
+        """Return all that is known of the ``limit`` images with the lowest ordinals above ``after``."""
+        spaces = self._state.meta().searched_first
+        return [stored_of(source, spaces) for source in self._images.above(after, limit)]
+
+    def store_images(self, images: Sequence[StoredImage]) -> None:
+        """Take images over from another catalogue, with their ordinals, replacing those that are here already.
+
+        Raises Conflict, and changes nothing, where an ordinal is that of another image here.
+        """
+        if images:
+            self._patiently(lambda: self._store_images({stored.image.id: stored for stored in images}))
+
+    def _store_images(self, images: Mapping[ImageId, StoredImage]) -> None:
+        ordinals = {stored.ordinal: id for id, stored in images.items()}
+        for ordinal, id in self._images.owners(list(ordinals)).items():
+            if id != ordinals[ordinal]:
+                raise Conflict(f"number {ordinal} is that of image {id} here, and of image {ordinals[ordinal]} there")
+        self._state.give_out(0, least=max(ordinals) + 1)
+        turns: dict[ImageId, Turn] = {}
+        # Files that the images have here and not there are forgotten.
+        files: dict[FileKey, Source | None] = {
+            FileKey(root, file.path): None
+            for source in self._images.read(images, ["record.files"]).values()
+            for root, file in files_of(source)
+        }
+        for id, stored in images.items():
+            vectors = [(stored.space, stored.image.vector), *stored.other_vectors]
+            for space, _ in vectors:
+                self._make_room_for(space)
+            self._state.note_roots(root for root, _ in stored.files)
+            said = said_by_models(stored.image, vectors, stored.indexed_at)
+            turns[id] = Turn(said=said, ordinal=stored.ordinal, anew=True)
+            for root, file in stored.files:
+                files[FileKey(root, file.path)] = file_documents.document_of(root, file, [id])
+        self._settle(files, turns)
+
+    def remains(self) -> Remains:
+        """Return what there is besides images: folders, rejected files, decisions of people, the profile."""
+        meta = self._state.meta()
+        without_image = self._files.matching({"bool": {"must_not": [{"exists": {"field": "image"}}]}})
+        rejected = [(file_key(source).root, file_row(source), source.get("reason")) for source in without_image]
+        rejected.sort(key=lambda one: (meta.roots.index(one[0]), os.fsencode(one[1].path)))
+        return Remains(
+            profile=meta.profile,
+            coming_profile=meta.coming_profile,
+            space=meta.space,
+            roots=meta.roots,
+            rejected=tuple(rejected),
+            edits={**dict(self._state.all_edits()), **dict(self._images.edits())},
+            hidden=frozenset(self._state.all_hidden()),
+        )
+
+    def store_remains(self, remains: Remains) -> None:
+        """Take over what another catalogue has besides images; called before the images are."""
+        self._patiently(lambda: self._store_remains(remains))
+
+    def _store_remains(self, remains: Remains) -> None:
+        self._state.note_roots(remains.roots)
+        if remains.space is not None:
+            self._make_room_for(remains.space)
+        self._state.change(
+            lambda meta: replace(
+                meta, profile=remains.profile, coming_profile=remains.coming_profile, space=remains.space
+            )
+        )
+        self._settle(
+            {
+                FileKey(root, file.path): file_documents.document_of(root, file, reason=reason)
+                for root, file, reason in remains.rejected
+            },
+            {},
+        )
+        self._state.keep_edits(remains.edits)
+        self._images.change({id: Turn(edit=lambda _, edit=edit: edit) for id, edit in remains.edits.items()})  # type: ignore[misc]
+        self._state.hide(remains.hidden)
+        self._take_out(remains.hidden)
+
+
+_ID = re.compile(r"[0-9a-f]{32}")
+_RECORD = ("id", "ordinal", "record")
+_CHUNK = 500
+"""Files that are forgotten together; their images are read whole."""
+
+
+def _known(source: Source, models: Mapping[ImageId, tuple[int, str]]) -> KnownFile:
+    image = next(iter(images_of(source)), None)
+    if not is_finished(source) or (image is not None and image not in models):
+        return KnownFile(UNFINISHED, source["mtime_ns"], source["inode"], None, None, None)
+    ordinal, annotated_by = models[image] if image is not None else (None, None)
+    return KnownFile(source["size"], source["mtime_ns"], source["inode"], ordinal, source.get("reason"), annotated_by)
