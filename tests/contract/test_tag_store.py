@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import sqlite3
+import uuid
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, closing
 from dataclasses import replace
 from math import log1p
 from pathlib import Path
@@ -16,24 +18,67 @@ from filter_strategies import fitting_filters, libraries, records
 from helpers import an_image
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from opensearch_server import delete_everything
 from pyroaring import BitMap
+from tag_stores import open_embedded, open_opensearch
 
 from search.errors import InvalidQuery, Unavailable
 from search.facets import FACETS, PEOPLE_BUCKETS
 from search.filters import parse, without_selection
 from search.matching import matches
+from search.protocols import TagProjection
 from search.tags.sqlite_store import SqliteTagStore
 from search.types import Filter, ImageRecord, Op, TagKind, Term
 from search.words import fold
 
+Open = Callable[[], TagProjection]
+
+
+@pytest.fixture(scope="module")
+def open_in_opensearch(opensearch_url: str) -> Iterator[Open]:
+    """Open a store in OpenSearch that the tests here share, for to make an index takes longer than most of them."""
+    prefix = f"t-{uuid.uuid4().hex[:12]}"
+    yield lambda: open_opensearch(opensearch_url, prefix)
+    delete_everything(opensearch_url, prefix)
+
+
+@pytest.fixture(params=["embedded", "opensearch"])
+def open_store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Open]:
+    """Open the same empty store once more; all are closed afterwards."""
+    in_opensearch = request.param == "opensearch"
+    open_another: Open = (
+        request.getfixturevalue("open_in_opensearch") if in_opensearch else lambda: open_embedded(tmp_path)
+    )
+    opened: list[TagProjection] = []
+
+    def open_one() -> TagProjection:
+        opened.append(open_another())
+        return opened[-1]
+
+    yield open_one
+    if in_opensearch:
+        empty(opened[0])
+    for store in opened:
+        store.close()
+
+
+def empty(store: TagProjection) -> None:
+    store.delete(store.match(Filter()), applied=0)
+
 
 @pytest.fixture
-def open_store(tmp_path: Path) -> Iterator[Callable[[], SqliteTagStore]]:
-    """Open the same file once more; all are closed afterwards."""
+def store(open_store: Open) -> TagProjection:
+    """A fresh, empty store."""
+    return open_store()
+
+
+@pytest.fixture
+def open_file(tmp_path: Path) -> Iterator[Callable[[], SqliteTagStore]]:
+    """Open the file of the embedded store once more; for what is about files."""
     opened: list[SqliteTagStore] = []
 
     def open_one() -> SqliteTagStore:
-        opened.append(SqliteTagStore(tmp_path / "tags.sqlite"))
+        opened.append(open_embedded(tmp_path))
         return opened[-1]
 
     yield open_one
@@ -41,20 +86,14 @@ def open_store(tmp_path: Path) -> Iterator[Callable[[], SqliteTagStore]]:
         store.close()
 
 
-@pytest.fixture
-def store(open_store: Callable[[], SqliteTagStore]) -> SqliteTagStore:
-    """A fresh, empty store."""
-    return open_store()
-
-
-def counts(store: SqliteTagStore, name: str, expression: str = "", **options: object) -> dict[str, int]:
+def counts(store: TagProjection, name: str, expression: str = "", **options: object) -> dict[str, int]:
     within = options.get("within")
     assert within is None or isinstance(within, BitMap)
     facet = store.facets([name], parse(expression), within=within, size=100)[0]
     return {value.value: value.count for value in facet.values}
 
 
-def test_an_empty_store_answers_everything_with_nothing(store: SqliteTagStore) -> None:
+def test_an_empty_store_answers_everything_with_nothing(store: TagProjection) -> None:
     assert len(store) == 0
     assert store.match(Filter()) == BitMap()
     assert store.match(parse("-object:dog")) == BitMap()
@@ -65,18 +104,18 @@ def test_an_empty_store_answers_everything_with_nothing(store: SqliteTagStore) -
     assert store.applied == 0
 
 
-def test_two_filters_are_joined_by_and(store: SqliteTagStore) -> None:
+def test_two_filters_are_joined_by_and(store: TagProjection) -> None:
     store.upsert([an_image(ordinal=1, objects=["dog"]), an_image(ordinal=2, objects=["dog", "person"])])
     assert store.match(parse("object:dog object:person")) == BitMap([2])
 
 
-def test_values_of_one_term_are_joined_by_or_and_negation_takes_the_whole_term(store: SqliteTagStore) -> None:
+def test_values_of_one_term_are_joined_by_or_and_negation_takes_the_whole_term(store: TagProjection) -> None:
     store.upsert([an_image(ordinal=n, objects=[label]) for n, label in enumerate(["dog", "cat", "bus"])])
     assert store.match(parse("object:dog|cat")) == BitMap([0, 1])
     assert store.match(parse("-object:dog|cat")) == BitMap([2])
 
 
-def test_a_tag_counts_from_its_own_then_the_filters_then_the_default_confidence(store: SqliteTagStore) -> None:
+def test_a_tag_counts_from_its_own_then_the_filters_then_the_default_confidence(store: TagProjection) -> None:
     store.upsert([an_image(ordinal=n, objects=[("dog", n / 10)]) for n in range(1, 10)])
     assert store.match(parse("object:dog")) == BitMap([5, 6, 7, 8, 9])
     assert store.match(parse("confidence:>=0.7 object:dog")) == BitMap([7, 8, 9])
@@ -84,13 +123,13 @@ def test_a_tag_counts_from_its_own_then_the_filters_then_the_default_confidence(
     assert store.match(parse("confidence:>=0.7 object:dog@0.2 -object:dog@0.4")) == BitMap([2, 3])
 
 
-def test_labels_compare_without_case_and_by_kind(store: SqliteTagStore) -> None:
+def test_labels_compare_without_case_and_by_kind(store: TagProjection) -> None:
     store.upsert([an_image(ordinal=1, user_tags=["Grandma's House"]), an_image(ordinal=2, scenes=["dog"])])
     assert store.match(parse('user:"grandma\'s  HOUSE"')) == BitMap([1])
     assert store.match(parse("object:dog")) == BitMap()
 
 
-def test_people_are_counted_at_the_confidence_of_the_filter(store: SqliteTagStore) -> None:
+def test_people_are_counted_at_the_confidence_of_the_filter(store: TagProjection) -> None:
     people = [("person", 0.9), ("person", 0.6), ("person", 0.3)]
     store.upsert([an_image(ordinal=n, objects=people[:n]) for n in range(4)])
     assert store.match(parse("people:0")) == BitMap([0])
@@ -101,7 +140,7 @@ def test_people_are_counted_at_the_confidence_of_the_filter(store: SqliteTagStor
     assert store.match(parse("has:faces")) == BitMap([1, 2, 3])
 
 
-def test_instances_of_any_label_are_counted(store: SqliteTagStore) -> None:
+def test_instances_of_any_label_are_counted(store: TagProjection) -> None:
     store.upsert([an_image(ordinal=n, objects=["dog"] * n) for n in range(4)])
     assert store.match(parse("count(object:dog):>=2")) == BitMap([2, 3])
     assert store.match(parse("count(object:dog):0..1")) == BitMap([0, 1])
@@ -112,7 +151,7 @@ def test_instances_of_any_label_are_counted(store: SqliteTagStore) -> None:
 
 
 def test_dates_hold_to_the_end_of_the_day_and_images_without_one_match_only_the_negation(
-    store: SqliteTagStore,
+    store: TagProjection,
 ) -> None:
     taken = ["2024-05-01", "2024-08-31T23:59:59", "2024-09-01", None]
     store.upsert([an_image(ordinal=n, taken_at=date) for n, date in enumerate(taken)])
@@ -123,7 +162,7 @@ def test_dates_hold_to_the_end_of_the_day_and_images_without_one_match_only_the_
     assert store.match(parse("-taken:<=2030")) == BitMap([3])
 
 
-def test_size_orientation_source_path_and_features_are_fields(store: SqliteTagStore) -> None:
+def test_size_orientation_source_path_and_features_are_fields(store: TagProjection) -> None:
     store.upsert(
         [
             an_image(ordinal=1, width=640, height=480, files=["a.jpg", "Holiday/sub/b [1].jpg"], objects=["dog"]),
@@ -147,7 +186,7 @@ def test_size_orientation_source_path_and_features_are_fields(store: SqliteTagSt
     assert {expression: list(store.match(parse(expression))) for expression in answers} == answers
 
 
-def test_text_is_words_in_this_order_in_one_text(store: SqliteTagStore) -> None:
+def test_text_is_words_in_this_order_in_one_text(store: TagProjection) -> None:
     store.upsert(
         [
             an_image(ordinal=1, texts=["HAPPY", "Birthday!"]),
@@ -163,13 +202,13 @@ def test_text_is_words_in_this_order_in_one_text(store: SqliteTagStore) -> None:
     assert store.match(parse("text:BRULEE|birthdays")) == BitMap([4, 6])
 
 
-def test_a_limit_keeps_the_lowest_ordinals(store: SqliteTagStore) -> None:
+def test_a_limit_keeps_the_lowest_ordinals(store: TagProjection) -> None:
     store.upsert([an_image(ordinal=n) for n in (7, 3, 9)])
     assert store.match(Filter(), limit=2) == BitMap([3, 7])
     assert store.count(Filter()) == 3
 
 
-def test_an_upsert_replaces_and_a_delete_removes_in_every_way_of_asking(store: SqliteTagStore) -> None:
+def test_an_upsert_replaces_and_a_delete_removes_in_every_way_of_asking(store: TagProjection) -> None:
     store.upsert([an_image(ordinal=1, objects=["dog"], caption="a dog", files=["dog.jpg"]), an_image(ordinal=2)])
     store.upsert([an_image(ordinal=1, objects=["cat"], caption="a cat", files=["cat.jpg"])])
     for expression in ("object:dog", "text:dog", "path:dog*"):
@@ -183,7 +222,7 @@ def test_an_upsert_replaces_and_a_delete_removes_in_every_way_of_asking(store: S
     assert len(store) == 1
 
 
-def test_an_upsert_that_fails_changes_nothing(store: SqliteTagStore) -> None:
+def test_an_upsert_that_fails_changes_nothing(store: TagProjection) -> None:
     def records_that_break() -> Iterator[ImageRecord]:
         yield an_image(ordinal=1, objects=["dog"])
         raise RuntimeError("the disk of the caller is gone")
@@ -195,7 +234,24 @@ def test_an_upsert_that_fails_changes_nothing(store: SqliteTagStore) -> None:
     assert (counts(store, "object"), store.applied) == ({"cat": 1}, 6)
 
 
-def test_facet_counts_leave_out_the_facets_own_selection_and_nothing_else(store: SqliteTagStore) -> None:
+def test_a_store_that_is_built_again_holds_the_new_records_and_no_others(store: TagProjection) -> None:
+    store.upsert([an_image(ordinal=1, objects=["dog"]), an_image(ordinal=2, objects=["cat"])], applied=5)
+    store.rebuild(iter([an_image(ordinal=2, objects=["bus"]), an_image(ordinal=3)]), applied=7)
+    assert (list(store.match(Filter())), store.applied) == ([2, 3], 7)
+    assert counts(store, "object") == {"bus": 1}
+    assert store.search_text("dog cat", filter=Filter(), k=5)[0].tolist() == []
+    store.upsert([an_image(ordinal=4, objects=["bus"])])
+    assert store.match(parse("object:bus")) == BitMap([2, 4])
+    assert store.size() > 0
+
+
+def test_a_phrase_may_run_over_a_line_that_has_no_word(store: TagProjection) -> None:
+    store.upsert([an_image(ordinal=1, texts=["happy", "!!!", "birthday"])])
+    for expression in ('text:"happy birthday"', 'text:"happy birthday" confidence:>=0.5'):
+        assert store.match(parse(expression)) == BitMap([1]), expression
+
+
+def test_facet_counts_leave_out_the_facets_own_selection_and_nothing_else(store: TagProjection) -> None:
     store.upsert(
         [
             an_image(ordinal=1, objects=["dog", "person"], scenes=["beach"]),
@@ -211,14 +267,14 @@ def test_facet_counts_leave_out_the_facets_own_selection_and_nothing_else(store:
     assert counts(store, "scene", "object:cat", within=BitMap([4, 99])) == {"street": 1}
 
 
-def test_facet_counts_use_the_confidence_of_the_filter(store: SqliteTagStore) -> None:
+def test_facet_counts_use_the_confidence_of_the_filter(store: TagProjection) -> None:
     store.upsert([an_image(ordinal=n, objects=[("dog", n / 10), ("person", 0.6)]) for n in range(1, 10)])
     assert counts(store, "object") == {"person": 9, "dog": 5}
     assert counts(store, "object", "confidence:>=0.8") == {"dog": 2}
     assert counts(store, "people", "confidence:>=0.8 people:1") == {"0": 9, "1": 0}
 
 
-def test_selected_values_are_listed_however_rare_and_in_the_spelling_of_the_library(store: SqliteTagStore) -> None:
+def test_selected_values_are_listed_however_rare_and_in_the_spelling_of_the_library(store: TagProjection) -> None:
     store.upsert([an_image(ordinal=n, user_tags=["Dog"], colors=["red"] + ["blue"] * (n > 1)) for n in range(4)])
     facet = store.facets(["color"], parse("color:BLUE|pink"), within=None, size=1)[0]
     assert [(v.value, v.count, v.selected) for v in facet.values] == [
@@ -228,17 +284,17 @@ def test_selected_values_are_listed_however_rare_and_in_the_spelling_of_the_libr
     ]
 
 
-def test_a_number_of_people_that_is_no_bucket_is_listed_when_selected(store: SqliteTagStore) -> None:
+def test_a_number_of_people_that_is_no_bucket_is_listed_when_selected(store: TagProjection) -> None:
     store.upsert([an_image(ordinal=n, objects=["person"] * n) for n in range(3, 6)])
     assert counts(store, "people", "people:4") == {"3-5": 3, "4": 1}
 
 
-def test_an_unknown_facet_is_an_error_that_names_those_there_are(store: SqliteTagStore) -> None:
+def test_an_unknown_facet_is_an_error_that_names_those_there_are(store: TagProjection) -> None:
     with pytest.raises(InvalidQuery, match=r"no facet 'shape'.*object.*source"):
         store.facets(["shape"], Filter(), within=None, size=5)
 
 
-def test_a_better_match_of_words_scores_higher_and_only_allowed_images_are_found(store: SqliteTagStore) -> None:
+def test_a_better_match_of_words_scores_higher_and_only_allowed_images_are_found(store: TagProjection) -> None:
     store.upsert(
         [
             an_image(ordinal=1, files=["dogs/1.jpg"], caption="a street"),
@@ -256,7 +312,7 @@ def test_a_better_match_of_words_scores_higher_and_only_allowed_images_are_found
     assert store.search_text("dog", filter=Filter(), k=1)[0].tolist() == [2]
 
 
-def test_words_are_looked_for_only_in_images_that_match(store: SqliteTagStore) -> None:
+def test_words_are_looked_for_only_in_images_that_match(store: TagProjection) -> None:
     store.upsert([an_image(ordinal=n, caption="a dog", objects=["cat"] * (n > 2)) for n in range(5)])
     assert store.search_text("dogs", filter=parse("object:cat"), k=5)[0].tolist() == [3, 4]
     assert store.search_text("dogs", filter=parse("-object:cat"), within=BitMap([2, 3, 9]), k=5)[0].tolist() == [2]
@@ -264,7 +320,7 @@ def test_words_are_looked_for_only_in_images_that_match(store: SqliteTagStore) -
     assert store.search_text("dogs", filter=Filter(), k=5)[0].tolist() == [0, 1, 2, 3, 4]
 
 
-def test_among_some_images_are_those_that_satisfy_any_of_the_filters(store: SqliteTagStore) -> None:
+def test_among_some_images_are_those_that_satisfy_any_of_the_filters(store: TagProjection) -> None:
     store.upsert([an_image(ordinal=n, objects=[label]) for n, label in enumerate(["dog", "cat", "bus", "dog"])])
     dog, cat = parse("object:dog"), parse("object:cat")
     assert store.among([dog, cat], BitMap([1, 2, 3, 7])) == BitMap([1, 3])
@@ -273,7 +329,7 @@ def test_among_some_images_are_those_that_satisfy_any_of_the_filters(store: Sqli
     assert store.among([], BitMap([1])) == BitMap()
 
 
-def test_images_by_date_are_newest_or_oldest_first_and_those_without_one_come_last(store: SqliteTagStore) -> None:
+def test_images_by_date_are_newest_or_oldest_first_and_those_without_one_come_last(store: TagProjection) -> None:
     taken = ["2024-05-02", None, "1969-12-31", "2024-05-02", None, "2025-01-01"]
     store.upsert([an_image(ordinal=n, taken_at=date, colors=["red"] * (n < 5)) for n, date in enumerate(taken)])
 
@@ -287,7 +343,7 @@ def test_images_by_date_are_newest_or_oldest_first_and_those_without_one_come_la
     assert by_date(within=BitMap()) == []
 
 
-def test_images_share_labels_with_a_picture_and_rare_labels_count_more(store: SqliteTagStore) -> None:
+def test_images_share_labels_with_a_picture_and_rare_labels_count_more(store: TagProjection) -> None:
     store.upsert(
         [
             an_image(ordinal=1, objects=["dog"], scenes=["beach"]),
@@ -313,20 +369,20 @@ def test_images_share_labels_with_a_picture_and_rare_labels_count_more(store: Sq
 @pytest.mark.parametrize(
     "text", ['"', "NEAR(a b)", "caption:dog", "a AND", "*", "^x -y", "''; DROP TABLE image", "🎂", "\0", "x" * 5000]
 )
-def test_any_text_is_safe_to_search_for(store: SqliteTagStore, text: str) -> None:
+def test_any_text_is_safe_to_search_for(store: TagProjection, text: str) -> None:
     store.upsert([an_image(ordinal=1, caption="a dog")])
     store.search_text(text, filter=Filter(), k=5)
     store.search_text(f"{text} " * 300 + "dog", filter=Filter(), k=5)
     assert len(store) == 1
 
 
-def test_stop_words_are_searched_for_only_when_there_is_nothing_else(store: SqliteTagStore) -> None:
+def test_stop_words_are_searched_for_only_when_there_is_nothing_else(store: TagProjection) -> None:
     store.upsert([an_image(ordinal=1, caption="the who"), an_image(ordinal=2, caption="a cat on the mat")])
     assert store.search_text("the cat", filter=Filter(), k=5)[0].tolist() == [2]
     assert store.search_text("the who", filter=Filter(), k=5)[0].tolist()[0] == 1
 
 
-def test_labels_are_completed_at_the_start_of_any_word_commonest_first(store: SqliteTagStore) -> None:
+def test_labels_are_completed_at_the_start_of_any_word_commonest_first(store: TagProjection) -> None:
     store.upsert(
         [
             an_image(ordinal=1, objects=["traffic light", "dog"], moderation=["traffic"]),
@@ -338,7 +394,7 @@ def test_labels_are_completed_at_the_start_of_any_word_commonest_first(store: Sq
     assert len(store.labels("", k=2)) == 2
 
 
-def test_what_one_process_writes_another_sees(open_store: Callable[[], SqliteTagStore]) -> None:
+def test_what_one_process_writes_another_sees(open_store: Open) -> None:
     writer, reader = open_store(), open_store()
     writer.upsert([an_image(ordinal=1, objects=["dog"]), an_image(ordinal=2, objects=["zebra"])], applied=3)
     assert reader.match(parse("object:dog|zebra")) == BitMap([1, 2])
@@ -349,43 +405,44 @@ def test_what_one_process_writes_another_sees(open_store: Callable[[], SqliteTag
 
 
 def test_a_file_with_other_defaults_or_a_broken_one_is_made_anew(
-    open_store: Callable[[], SqliteTagStore], tmp_path: Path
+    open_file: Callable[[], SqliteTagStore], tmp_path: Path
 ) -> None:
-    store = open_store()
+    store = open_file()
     store.upsert([an_image(ordinal=1)], applied=9)
     store.close()
     with sqlite3.connect(tmp_path / "tags.sqlite") as connection:
         connection.execute("UPDATE meta SET value = 'of another version' WHERE key = 'layout'")
     connection.close()
-    store = open_store()
+    store = open_file()
     assert (len(store), store.applied) == (0, 0)
     store.close()
     (tmp_path / "tags.sqlite").write_bytes(b"no database" * 1000)
-    store = open_store()
+    store = open_file()
     store.upsert([an_image(ordinal=1)])
     assert len(store) == 1
 
 
 def test_a_store_that_is_open_while_the_file_is_made_anew_forgets_what_it_had(
-    open_store: Callable[[], SqliteTagStore], tmp_path: Path
+    open_file: Callable[[], SqliteTagStore], tmp_path: Path
 ) -> None:
-    reader = open_store()
+    reader = open_file()
     reader.upsert([an_image(ordinal=1, objects=["dog"])])
     assert len(reader) == 1
     with sqlite3.connect(tmp_path / "tags.sqlite") as connection:
         connection.execute("UPDATE meta SET value = 'of another version' WHERE key = 'layout'")
     connection.close()
-    open_store().upsert([an_image(ordinal=2, objects=["cat"])])
+    open_file().upsert([an_image(ordinal=2, objects=["cat"])])
     assert counts(reader, "object") == {"cat": 1}
 
 
-def test_a_closed_store_is_unavailable(store: SqliteTagStore) -> None:
+def test_a_file_that_was_closed_is_unavailable(open_file: Callable[[], SqliteTagStore]) -> None:
+    store = open_file()
     store.close()
     with pytest.raises(Unavailable, match="tag store"):
         store.match(Filter())
 
 
-def test_threads_read_whole_changes_while_another_writes(store: SqliteTagStore) -> None:
+def test_threads_read_whole_changes_while_another_writes(store: TagProjection) -> None:
     def pair(label: str) -> list[ImageRecord]:
         return [an_image(ordinal=n, objects=[label]) for n in (1, 2)]
 
@@ -420,7 +477,7 @@ def _tellers(library: Sequence[ImageRecord]) -> set[str]:
     return {"person"} | {record.caption_source for record in library if record.caption_source}
 
 
-def check(store: SqliteTagStore, filter: Filter, library: Sequence[ImageRecord], within: BitMap) -> None:
+def check(store: TagProjection, filter: Filter, library: Sequence[ImageRecord], within: BitMap) -> None:
     """Hold every answer against the definition of the language."""
     expected = BitMap(record.ordinal for record in library if matches(filter, record))
     assert store.match(filter) == expected
@@ -432,32 +489,49 @@ def check(store: SqliteTagStore, filter: Filter, library: Sequence[ImageRecord],
         assert counted == recounted(facet.name, filter, library, within), facet.name
 
 
-@settings(max_examples=150, deadline=None)
-@given(data=st.data())
-def test_random_filters_on_random_libraries_answer_as_the_language_defines(data: st.DataObject) -> None:
+def live(data: st.DataObject, written: TagProjection, others: Callable[[], Sequence[TagProjection]]) -> None:
+    """Fill, change and thin out a library, and hold what the stores then say against the definition."""
     library = {record.ordinal: record for record in data.draw(libraries())}
     filters = data.draw(st.lists(fitting_filters, min_size=1, max_size=6))
     within = BitMap(data.draw(st.sets(st.integers(0, 40), min_size=20)))
-    with TemporaryDirectory() as folder:
-        store, other = SqliteTagStore(Path(folder) / "tags.sqlite"), SqliteTagStore(Path(folder) / "tags.sqlite")
-        store.upsert(library.values())
+    written.upsert(library.values())
+    for filter in filters:
+        check(written, filter, list(library.values()), within)
+    changed = {ordinal: data.draw(records(ordinal)) for ordinal in [*library][::2]}
+    gone = BitMap([*library][1::3])
+    written.upsert(changed.values())
+    assert written.delete(gone) == len(gone)
+    library = {n: record for n, record in (library | changed).items() if n not in gone}
+    for store in others():
         for filter in filters:
             check(store, filter, list(library.values()), within)
-        changed = {ordinal: data.draw(records(ordinal)) for ordinal in [*library][::2]}
-        gone = BitMap([*library][1::3])
-        store.upsert(changed.values())
-        assert store.delete(gone) == len(gone)
-        library = {n: record for n, record in (library | changed).items() if n not in gone}
-        store.close()
-        reopened = SqliteTagStore(Path(folder) / "tags.sqlite")
-        for filter in filters:
-            check(other, filter, list(library.values()), within)
-            check(reopened, filter, list(library.values()), within)
-        other.close()
-        reopened.close()
 
 
-def test_large_libraries_count_the_same_by_bitmaps_and_by_arrays(store: SqliteTagStore) -> None:
+@settings(max_examples=150, deadline=None)
+@given(data=st.data())
+def test_random_filters_on_random_files_answer_as_the_language_defines(data: st.DataObject) -> None:
+    with TemporaryDirectory() as folder, ExitStack() as opened:
+
+        def open_one() -> SqliteTagStore:
+            return opened.enter_context(closing(open_embedded(Path(folder))))
+
+        store, other = open_one(), open_one()
+        live(data, store, lambda: [other, open_one()])
+
+
+@settings(max_examples=50, deadline=None)
+@given(data=st.data())
+def test_random_filters_on_random_libraries_in_opensearch_answer_as_the_language_defines(
+    open_in_opensearch: Open, data: st.DataObject
+) -> None:
+    with closing(open_in_opensearch()) as store:
+        try:
+            live(data, store, lambda: [store])
+        finally:
+            empty(store)
+
+
+def test_large_libraries_count_the_same_by_bitmaps_and_by_arrays(store: TagProjection) -> None:
     labels = ["dog", "cat", "person", "bus"]
     library = [
         an_image(ordinal=n, objects=[(labels[n % 4], (n % 10) / 10), (labels[n % 3], 0.8)], colors=["red"][: n % 2])
