@@ -197,7 +197,8 @@ def test_stores_rank_words_alike_and_on_one_scale(tmp_path: Path, opensearch_url
         for text in ("dog", "a zebra on the beach", "playing cats", "kitchen", "playing"):
             one, two = (dict(scored(store, text)) for store in (embedded, other))
             ratios = np.array([two[ordinal] / one[ordinal] for ordinal in one])
-            assert 0.9 < ratios.min() < ratios.max() < 1.3, text
+            assert 0.9 < ratios.min() <= ratios.max() < 1.5, text
+            assert 1.0 < np.median(ratios) < 1.25, text
 
 
 def scored(store: TagStore, text: str) -> Iterator[tuple[int, float]]:
