@@ -52,6 +52,15 @@ _ANALYSIS = {
 _SIMILARITY = {"weighed": {"type": "BM25", "k1": K1 * FREQUENCY_UNIT, "b": 0.75}}
 
 
+def classical_bm25(version: str) -> float:
+    """Return the factor from a score to the classical formula of BM25, by the version of the server.
+
+    Lucene leaves out its factor, k1 + 1, since it changes no order; OpenSearch before 3 has it, for the k1 above.
+    """
+    left_in = 1 + K1 * FREQUENCY_UNIT if int(version.split(".", maxsplit=1)[0]) < 3 else 1
+    return (1 + K1) / left_in
+
+
 def images(prefix: str) -> str:
     """Return the alias of the images of a library."""
     return f"{prefix}-images"
@@ -253,6 +262,8 @@ def put_in_place(client: Client, prefix: str, name: str) -> None:
 def delete_all(client: Client, prefix: str) -> None:
     """Delete every index and template of a library."""
     with client.translated():
-        client.raw.indices.delete(index=f"{images(prefix)}-*,{files(prefix)},{state(prefix)}", ignore=[404])
+        # Those that are not there must not keep the others from being deleted.
+        names = f"{images(prefix)}-*,{files(prefix)},{state(prefix)}"
+        client.raw.indices.delete(index=names, params={"ignore_unavailable": "true"}, ignore=[404])
         for name in (images(prefix), files(prefix), state(prefix)):
             client.raw.indices.delete_index_template(name=name, ignore=[404])

@@ -6,6 +6,7 @@ noted after that. A crash in between repeats work and loses none, for a document
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import chain, islice
@@ -28,8 +29,6 @@ from search.words import fold
 PAGE = 10_000
 """Hits of one request; more are fetched page by page from a point in time."""
 KEEP_ALIVE = "2m"
-CLASSICAL_BM25 = schema.K1 + 1
-"""The factor of the formula that Lucene leaves out since it changes no order; blending is tuned with it."""
 TOO_MUCH = ("too_complex_to_determinize", "too_many_clauses", "too_many_nested_clauses", "maxClauseCount")
 
 
@@ -45,6 +44,7 @@ class OpenSearchTagStore:
         self._images = schema.images(config.opensearch_prefix)
         self._state = schema.state(config.opensearch_prefix)
         self._is_there = False
+        self._scale = functools.cache(self._asked_scale)
 
     def close(self) -> None:
         """Close the connections; the store cannot be used afterwards."""
@@ -134,7 +134,7 @@ class OpenSearchTagStore:
         """
         query = queries.by_words(text)
         ordinals, scores = self._best([query] if query else [], filter, within, k)
-        return ordinals, scores * np.float32(CLASSICAL_BM25)
+        return ordinals, scores * np.float32(self._scale()) if len(scores) else scores
 
     def search_labels(
         self, labels: Mapping[tuple[TagKind, str], float], *, filter: Filter, within: BitMap | None = None, k: int
@@ -229,6 +229,10 @@ class OpenSearchTagStore:
         found = self._search(body, search_type="dfs_query_then_fetch", filter_path=_FILTER_PATH)
         sorts = [hit["sort"] for hit in found.get("hits", {}).get("hits", [])]
         return np.array([o for _, o in sorts], dtype=np.uint32), np.array([s for s, _ in sorts], dtype=np.float32)
+
+    def _asked_scale(self) -> float:
+        """Return the factor to the scale that blending is tuned for."""
+        return schema.classical_bm25(self._client.call(lambda raw: raw.info())["version"]["number"])
 
     def _spread(self, labels: sharing.Labels) -> tuple[list[int], int]:
         """Return how many images have each label, and how many there are."""
