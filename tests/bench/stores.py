@@ -25,10 +25,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[2])]
+sys.path[:0] = [str(Path(__file__).parents[1]), str(Path(__file__).parents[2])]
 
 import numpy as np  # noqa: E402
-from synthetic_library import ROOT, SPACE, PlantedEncoder, SyntheticLibrary, planted_filter  # noqa: E402
+from bench.synthetic_library import ROOT, SPACE, PlantedEncoder, SyntheticLibrary, planted_filter  # noqa: E402
 
 from search.catalog.opening import open_catalog  # noqa: E402
 from search.catalog.sqlite_catalog import SqliteCatalog  # noqa: E402
