@@ -8,11 +8,12 @@ from typing import Any
 
 from pyroaring import BitMap
 
+from search.errors import InvalidQuery
 from search.facets import UNBOUNDED
 from search.fields import CONFIDENCE, TAG_FIELDS, spans
 from search.matching import filter_confidence, folded, least_confidence, single, tag_kind
 from search.opensearch.documents import cut
-from search.opensearch.schema import LONGEST_WORD, TEXTS
+from search.opensearch.schema import LONGEST_TOKEN, LONGEST_WORD, TEXTS
 from search.tags.sharing import Labels
 from search.types import PERSON, Filter, Scores, TagKind, Term
 from search.words import caseless, fold, telling_words, words
@@ -22,8 +23,11 @@ Query = dict[str, Any]
 EVERYTHING: Query = {"match_all": {}}
 NOTHING: Query = {"match_none": {}}
 
-MAX_PHRASE_WORDS = 16
-"""Enough words of a phrase to find its candidates by; each is then read word by word."""
+TEXTS_WRITTEN = tuple(name for name in TEXTS if name != "ocr")
+"""Those that count whatever the confidence."""
+
+MAX_CLAUSES = 1_000
+"""In one query; Lucene takes 1,024, and answers as if it were out of order where there are more."""
 
 # Lines that do not reach the confidence drop out, so that a phrase may run over the gap that they leave. A line of
 # ``reading`` is "place confidence words", and doc values come sorted, so they come in the order of the picture.
@@ -36,18 +40,30 @@ for (String line : doc['reading']) {
     read.append(line.substring(second + 1)).append(' ');
   }
 }
-return read.toString().contains(params.phrase);
+String text = read.toString();
+for (String phrase : params.phrases) {
+  if (text.contains(phrase)) {
+    return true;
+  }
+}
+return false;
 """
 
 
 def query_of(filter: Filter, within: BitMap | None = None) -> Query:
-    """Return the query for the images that satisfy every term and lie ``within``."""
+    """Return the query for the images that satisfy every term and lie ``within``.
+
+    Raises InvalidQuery for a filter that is more than a query can hold.
+    """
     overall = filter_confidence(filter)
     wanted = [holding(term, overall) for term in filter.terms if term.field != CONFIDENCE and not term.negated]
     unwanted = [holding(term, overall) for term in filter.terms if term.field != CONFIDENCE and term.negated]
     if within is not None:
         wanted.append(lying_within(within))
-    return all_of(wanted, unwanted)
+    query = all_of(wanted, unwanted)
+    if (count := _clauses(query)) > MAX_CLAUSES:
+        raise InvalidQuery(f"the filter makes {count:,} conditions for OpenSearch, which takes {MAX_CLAUSES:,}")
+    return query
 
 
 def lying_within(images: BitMap) -> Query:
@@ -97,7 +113,7 @@ def holding(term: Term, overall: float | None) -> Query:  # noqa: PLR0911 - one 
         case "path":
             return any_of([_with_path(glob) for glob in term.values])
         case "text":
-            return any_of([query for phrase in term.values for query in _with_phrase(phrase, overall)])
+            return any_of([*_with_phrases([words(phrase) for phrase in term.values], overall)])
         case "has":
             return any_of([*_with_features(folded(term), overall)])
         case "source" | "orientation":
@@ -155,25 +171,33 @@ def _with_path(glob: str) -> Query:
     return {"wildcard": {"path": {"value": caseless(glob).replace("\\", "\\\\")}}}
 
 
-def _with_phrase(phrase: str, overall: float | None) -> list[Query]:
-    asked = words(phrase)
-    if not asked:
-        return []
-    written = TEXTS if overall is None else [name for name in TEXTS if name != "ocr"]
-    found: list[Query] = [{"match_phrase": {f"texts.{name}": " ".join(asked)}} for name in written]
-    return found if overall is None else [*found, _read(asked, least_confidence(TagKind.TEXT, overall))]
+def _with_phrases(phrases: Sequence[Sequence[str]], overall: float | None) -> Iterable[Query]:
+    """Yield queries for images in one of whose texts the words of one of the phrases stand side by side."""
+    phrases = [phrase for phrase in phrases if phrase]
+    single = sorted({phrase[0] for phrase in phrases if len(phrase) == 1 and len(phrase[0]) <= LONGEST_WORD})
+    for name in TEXTS if overall is None else TEXTS_WRITTEN:
+        if single:
+            yield {"terms": {f"texts.{name}": single}}
+        for phrase in phrases:
+            if len(phrase) > 1 or phrase[0] not in single:
+                yield {"match_phrase": {f"texts.{name}": " ".join(phrase)}}
+    if overall is not None and phrases:
+        yield _read(phrases, least_confidence(TagKind.TEXT, overall))
 
 
-def _read(asked: Sequence[str], least: float) -> Query:
-    """Return the query for images with a phrase in what was read at a confidence."""
-    candidates = {"query": " ".join(dict.fromkeys(asked[:MAX_PHRASE_WORDS])), "operator": "and"}
-    parameters = {"least": least, "phrase": f" {' '.join(asked)} "}
-    return all_of(
-        [
-            {"match": {"texts.ocr": candidates}},
-            {"script": {"script": {"lang": "painless", "source": _READ, "params": parameters}}},
-        ]
-    )
+def _read(phrases: Sequence[Sequence[str]], least: float) -> Query:
+    """Return the query for images with one of the phrases in what was read at a confidence."""
+    telling = sorted({max(phrase, key=len)[:LONGEST_TOKEN] for phrase in phrases})  # what the script need look at
+    parameters = {"least": least, "phrases": [f" {' '.join(phrase)} " for phrase in phrases]}
+    script = {"lang": "painless", "source": _READ, "params": parameters}
+    return all_of([{"terms": {"texts.ocr": telling}}, {"script": {"script": script}}])
+
+
+def _clauses(query: Query) -> int:
+    ((kind, content),) = query.items()
+    if kind == "bool":
+        return sum(_clauses(clause) for clauses in content.values() for clause in clauses)
+    return _clauses(content["query"]) if kind == "nested" else 1
 
 
 def _with_features(features: set[str], overall: float | None) -> Iterable[Query]:

@@ -33,7 +33,9 @@ MOST_HITS = 100_000
 """That one search may return."""
 
 LONGEST_WORD = 1_000
-"""Characters; longer words are parted, for Lucene takes no term above 32,766 bytes."""
+"""Characters of a word to search for; of longer ones these count."""
+LONGEST_TOKEN = 2_000
+"""Characters; longer ones are parted, for Lucene takes no term above 32,766 bytes. A word has room for its weight."""
 
 K1 = 1.2
 """BM25's constant for how soon more of a word says no more; with Lucene's own 0.75 for lengths, as in SQLite's FTS5."""
@@ -42,7 +44,7 @@ FREQUENCY_UNIT = 2
 
 _ANALYSIS = {
     # Texts come as words parted by spaces, read as every store reads them (search/words.py); only stemming is left.
-    "tokenizer": {"spaces": {"type": "whitespace", "max_token_length": 2 * LONGEST_WORD}},
+    "tokenizer": {"spaces": {"type": "whitespace", "max_token_length": LONGEST_TOKEN}},
     "analyzer": {
         "exact": {"type": "custom", "tokenizer": "spaces"},
         "stemmed": {"type": "custom", "tokenizer": "spaces", "filter": ["porter_stem"]},

@@ -29,7 +29,6 @@ from search.words import fold
 PAGE = 10_000
 """Hits of one request; more are fetched page by page from a point in time."""
 KEEP_ALIVE = "2m"
-TOO_MUCH = ("too_complex_to_determinize", "too_many_clauses", "too_many_nested_clauses", "maxClauseCount")
 
 
 class OpenSearchTagStore:
@@ -298,10 +297,8 @@ def _asking(index: str) -> Iterator[None]:
     except NotFoundError as error:
         raise Unavailable(f"OpenSearch has lost the index {index} or what was asked of it") from error
     except RequestError as error:
-        if any(reason in str(error.info) for reason in TOO_MUCH):
-            raise InvalidQuery(
-                "the filter is more than OpenSearch takes: fewer values, or fewer ? in a path"
-            ) from error
+        if "too_complex_to_determinize" in str(error.info):
+            raise InvalidQuery("a path has more of * and ? than OpenSearch can search for") from error
         raise
 
 
