@@ -1,33 +1,15 @@
-"""The catalogue of a library inside OpenSearch: processes have no state of their own, and several may write at once.
-
-There are no transactions, so every write goes in an order in which it may be cut off anywhere, and is then done again
-by whoever does the same once more:
-
-- Each image is one document, so it is whole at any time: what is searched, what models said, people's decisions, its
-  files and vectors change together. It is written under the condition that it is still as it was read.
-- Files change hands in three steps, see `files`: marked as unfinished, then the images, then finished. A mark counts
-  as a changed file, so the next run does it again; and it lists all images that may have the file, so that none keeps
-  one that is not its own. That is also the order for files that go, and for those that move.
-- An image that is taken out is remembered as such first: cut off there, it is still shown, and taking it out again
-  ends it. The other way round the next run would let it in again.
-- What people decided stands in the image's document. When its last file goes, that is kept in the state index first,
-  and taken from there when the image returns.
-- A space has a field in the index before it is said to have vectors, and vectors before it is searched.
-
-Two writers that add and remove one and the same file at the same moment may leave an image without that file; `check`
-tells.
-"""
+"""The catalogue of a library inside OpenSearch: processes have no state of their own, and several may write at once."""
 
 from __future__ import annotations
 
 import logging
 import os
 import random
-import re
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
+from itertools import islice
 from pathlib import Path, PurePosixPath
 from typing import TypeVar
 
@@ -48,9 +30,8 @@ from search.catalog.rows import (
     StoredImage,
 )
 from search.config import Config
-from search.errors import ConfigError, Conflict, NotFound, Unavailable
-from search.opensearch import files as file_documents
-from search.opensearch import schema
+from search.errors import ConfigError, NotFound, Unavailable
+from search.opensearch import schema, writing
 from search.opensearch.checking import problems
 from search.opensearch.client import Client, connect
 from search.opensearch.files import (
@@ -64,13 +45,17 @@ from search.opensearch.files import (
     images_of,
     is_finished,
 )
-from search.opensearch.images import Images, Turn
+from search.opensearch.images import Images, Turn, is_id
 from search.opensearch.rewriting import Source
 from search.opensearch.state import State
-from search.opensearch.stored import files_of, now, record_of, said_by_models, said_of, stored_of
+from search.opensearch.stored import files_of, record_of, said_of, stored_of
+from search.opensearch.writing import Library
 from search.types import EmbeddingSpace, ImageId, ImageRecord, Matrix, Ordinals, Rejected, Vector
 
 log = logging.getLogger(__name__)
+
+SCANNED = 5_000
+"""Files whose images are looked up together."""
 
 FIRST_PAUSE_S = 0.5
 LONGEST_PAUSE_S = 10.0
@@ -84,11 +69,19 @@ class OpenSearchCatalog:
     Writes, and what an index run reads, wait for a cluster that is away as long as the options allow, and go on.
     """
 
-    def __init__(self, config: Config, *, create: bool = False, client: Client | None = None) -> None:
+    def __init__(
+        self,
+        config: Config,
+        *,
+        create: bool = False,
+        wait_for_server: bool = False,
+        client: Client | None = None,
+    ) -> None:
         """Open the catalogue of the library with the prefix that the options name, or make one.
 
         Raises ConfigError where there is none, or one that this version cannot read; Unavailable when the server is
-        away. ``client``: another way to the server than the options name.
+        away, but not with ``wait_for_server``: then nothing is known yet, and each question raises it.
+        ``client``: another way to the server than the options name.
         """
         prefix = config.opensearch_prefix
         self._config = config
@@ -96,11 +89,20 @@ class OpenSearchCatalog:
         self._files = Files(self._client, schema.files(prefix))
         self._state = State(self._client, schema.state(prefix))
         self._images = Images(self._client, schema.images(prefix), self._state)
+        self._library = Library(self._client, config, self._images, self._files, self._state)
+        try:
+            self._expect_readable(create=create)
+        except Unavailable:
+            if not wait_for_server:
+                raise
+
+    def _expect_readable(self, *, create: bool) -> None:
+        prefix = self._config.opensearch_prefix
         if not self._is_there():
             if not create:
                 raise ConfigError(
-                    f"there is no library with prefix {prefix} at {config.opensearch_url}; run `snapseek index PATH`"
-                    " first"
+                    f"there is no library with prefix {prefix} at {self._config.opensearch_url}; run"
+                    " `snapseek index PATH` first"
                 )
             self._make()
         version = schema.version_of(self._client, self._images.index)
@@ -180,18 +182,10 @@ class OpenSearchCatalog:
         All by one document. The vectors stay in the images' documents, where they cost nothing but disk, until the
         library is moved to another index.
         """
-        self._make_room_for(space)
+        writing.make_room_for(self._library, space)
         self._state.change(
             lambda meta: replace(meta, profile=profile, coming_profile=None, space=space, spaces=(space,))
         )
-
-    def _make_room_for(self, space: EmbeddingSpace) -> None:
-        if space in self._state.meta().spaces:
-            return
-        mapping = schema.vector_mapping(space, self._config.opensearch_knn_engine)
-        body = {"properties": {schema.vector_field(space): mapping}}
-        self._client.call(lambda raw: raw.indices.put_mapping(index=self._images.index, body=body))
-        self._state.note_space(space)
 
     def missing_in(self, space: EmbeddingSpace) -> int:
         """Return how many images have no vector in a space."""
@@ -233,9 +227,12 @@ class OpenSearchCatalog:
         return self._patiently(lambda: self._known_files(root, within))
 
     def _known_files(self, root: Root, within: PurePosixPath) -> dict[str, KnownFile]:
-        found = list(self._files.below(root.path, within))
-        models = self._images.models({image for source in found for image in images_of(source)})
-        return {file_row(source).path: _known(source, models) for source in found}
+        known: dict[str, KnownFile] = {}
+        below = self._files.below(root.path, within)
+        while some := list(islice(below, SCANNED)):
+            models = self._images.models({image for source in some for image in images_of(source)})
+            known.update((file_row(source).path, _known(source, models)) for source in some)
+        return known
 
     def rejected(self) -> list[Rejected]:
         """Return the files that could not be indexed, with the reason, by path."""
@@ -274,60 +271,15 @@ class OpenSearchCatalog:
 
     def write(self, root: Root, batch: Batch) -> None:
         """Write images, their files and rejected files of one root. Cut off anywhere, it is done again by a repeat."""
-        indexed_at = now()
-        files: dict[FileKey, Source | None] = {}
-        for file, id in batch.files:
-            files[FileKey(root.path, file.path)] = file_documents.document_of(root.path, file, [id])
-        for file, reason in batch.rejected:
-            files[FileKey(root.path, file.path)] = file_documents.document_of(root.path, file, reason=reason)
-
-        def write() -> None:
-            self._make_room_for(batch.space)
-            said = {
-                image.id: said_by_models(image, [(batch.space, image.vector)], indexed_at) for image in batch.images
-            }
-            self._settle(files, {id: Turn(said=said[id]) for id in said})
-
-        self._patiently(write)
-
-    def _settle(self, files: Mapping[FileKey, Source | None], turns: dict[ImageId, Turn]) -> None:
-        """Bring files to what they are to be (None: forgotten), and images along: those named, and all others that
-        get or lose one of the files."""
-        image_of = {key: next(iter(images_of(document)), None) for key, document in files.items()}
-        held = self._files.mark(image_of)
-        for key, document in files.items():
-            image = image_of[key]
-            if document is not None and image is not None:
-                turns.setdefault(image, Turn()).gained[key] = file_row(document)
-            for other in images_of(held[key].source):
-                if other != image:
-                    turns.setdefault(other, Turn()).lost.add(key)
-        self._images.change(turns)
-        self._files.finish(files, held)
+        self._patiently(lambda: writing.write(self._library, root.path, batch))
 
     def move(self, root: Root, moved: Sequence[tuple[str, FileRow]]) -> None:
         """Note that files are at other paths now."""
-
-        def move() -> None:
-            old = {FileKey(root.path, path): file for path, file in moved}
-            files: dict[FileKey, Source | None] = {}
-            for key, held in self._files.read(old).items():
-                source, file = held.source, old[key]
-                # One that is marked is being changed by somebody, or was, and then the next run reads it again.
-                if source is not None and is_finished(source):
-                    files[key] = None
-                    files[FileKey(root.path, file.path)] = file_documents.document_of(
-                        root.path, file, images_of(source), source.get("reason")
-                    )
-            self._settle(files, {})
-
-        self._patiently(move)
+        self._patiently(lambda: writing.move(self._library, root.path, moved))
 
     def remove_files(self, root: Root, paths: Sequence[str]) -> None:
         """Forget files; images that have none left go with them."""
-        for start in range(0, len(paths), _CHUNK):
-            some = paths[start : start + _CHUNK]
-            self._patiently(lambda some=some: self._settle({FileKey(root.path, path): None for path in some}, {}))  # type: ignore[misc]
+        self._patiently(lambda: writing.forget_files(self._library, root.path, paths))
 
     def edit(
         self,
@@ -342,6 +294,8 @@ class OpenSearchCatalog:
 
         It is kept by the image's id, so it outlives a new run of the models and a return of the file.
         """
+        if not is_id(id):
+            raise NotFound(f"there is no image {id} in this library")
         turn = Turn(edit=lambda edit: edit.changed(add, remove, caption, alt_text))
         source = self._images.change({id: turn})[id].source
         if source is None:
@@ -350,19 +304,8 @@ class OpenSearchCatalog:
 
     def delete(self, id: ImageId) -> None:
         """Take an image out of the library and pass it over in later runs. Its files are not touched."""
-        if not self._take_out([id]):
+        if not writing.take_out(self._library, [id]):
             raise NotFound(f"there is no image {id} in this library")
-
-    def _take_out(self, ids: Iterable[ImageId]) -> bool:
-        """Take out those of the images that are there, and return whether there was one."""
-        found = self._images.read(ids, ["record.files"])
-        self._state.hide(found)
-        self._images.change({id: Turn(anew=True) for id in found})
-        keys = {FileKey(root, file.path): id for id, source in found.items() for root, file in files_of(source)}
-        held = self._files.read(keys)
-        theirs = {key: one for key, one in held.items() if images_of(one.source) == [keys[key]]}
-        self._files.finish(dict.fromkeys(theirs), theirs)
-        return bool(found)
 
     def hidden(self, ids: Iterable[ImageId]) -> set[ImageId]:
         """Return which of the images were taken out by a person."""
@@ -376,8 +319,6 @@ class OpenSearchCatalog:
     # Reading
 
     def find(self, id: ImageId) -> int | None:
-        if not _ID.fullmatch(id):
-            return None
         return next((int(source["ordinal"]) for source in self._images.read([id], ["ordinal"]).values()), None)
 
     def ordinals(self) -> BitMap:
@@ -399,7 +340,7 @@ class OpenSearchCatalog:
 
     def record(self, id: ImageId) -> ImageRecord:
         """Return an image's record. Raises NotFound."""
-        for source in self._images.read([id] if _ID.fullmatch(id) else [], _RECORD).values():
+        for source in self._images.read([id], _RECORD).values():
             return record_of(source)
         raise NotFound(f"there is no image {id} in this library")
 
@@ -441,31 +382,8 @@ class OpenSearchCatalog:
         Raises Conflict, and changes nothing, where an ordinal is that of another image here.
         """
         if images:
-            self._patiently(lambda: self._store_images({stored.image.id: stored for stored in images}))
-
-    def _store_images(self, images: Mapping[ImageId, StoredImage]) -> None:
-        ordinals = {stored.ordinal: id for id, stored in images.items()}
-        for ordinal, id in self._images.owners(list(ordinals)).items():
-            if id != ordinals[ordinal]:
-                raise Conflict(f"number {ordinal} is that of image {id} here, and of image {ordinals[ordinal]} there")
-        self._state.give_out(0, least=max(ordinals) + 1)
-        turns: dict[ImageId, Turn] = {}
-        # Files that the images have here and not there are forgotten.
-        files: dict[FileKey, Source | None] = {
-            FileKey(root, file.path): None
-            for source in self._images.read(images, ["record.files"]).values()
-            for root, file in files_of(source)
-        }
-        for id, stored in images.items():
-            vectors = [(stored.space, stored.image.vector), *stored.other_vectors]
-            for space, _ in vectors:
-                self._make_room_for(space)
-            self._state.note_roots(root for root, _ in stored.files)
-            said = said_by_models(stored.image, vectors, stored.indexed_at)
-            turns[id] = Turn(said=said, ordinal=stored.ordinal, anew=True)
-            for root, file in stored.files:
-                files[FileKey(root, file.path)] = file_documents.document_of(root, file, [id])
-        self._settle(files, turns)
+            by_id = {stored.image.id: stored for stored in images}
+            self._patiently(lambda: writing.store_images(self._library, by_id))
 
     def remains(self) -> Remains:
         """Return what there is besides images: folders, rejected files, decisions of people, the profile."""
@@ -485,34 +403,10 @@ class OpenSearchCatalog:
 
     def store_remains(self, remains: Remains) -> None:
         """Take over what another catalogue has besides images; called before the images are."""
-        self._patiently(lambda: self._store_remains(remains))
-
-    def _store_remains(self, remains: Remains) -> None:
-        self._state.note_roots(remains.roots)
-        if remains.space is not None:
-            self._make_room_for(remains.space)
-        self._state.change(
-            lambda meta: replace(
-                meta, profile=remains.profile, coming_profile=remains.coming_profile, space=remains.space
-            )
-        )
-        self._settle(
-            {
-                FileKey(root, file.path): file_documents.document_of(root, file, reason=reason)
-                for root, file, reason in remains.rejected
-            },
-            {},
-        )
-        self._state.keep_edits(remains.edits)
-        self._images.change({id: Turn(edit=lambda _, edit=edit: edit) for id, edit in remains.edits.items()})  # type: ignore[misc]
-        self._state.hide(remains.hidden)
-        self._take_out(remains.hidden)
+        self._patiently(lambda: writing.store_remains(self._library, remains))
 
 
-_ID = re.compile(r"[0-9a-f]{32}")
 _RECORD = ("id", "ordinal", "record")
-_CHUNK = 500
-"""Files that are forgotten together; their images are read whole."""
 
 
 def _known(source: Source, models: Mapping[ImageId, tuple[int, str]]) -> KnownFile:

@@ -19,7 +19,7 @@ from typing import Any
 from search.catalog.rows import WHOLE, FileRow
 from search.opensearch import rewriting
 from search.opensearch.client import Client
-from search.opensearch.rewriting import NOTHING, Held, Source, pages, rewrite
+from search.opensearch.rewriting import Held, Source, pages, rewrite
 from search.opensearch.stored import path_to_text, text_to_path
 from search.types import ImageId
 from search.words import writable
@@ -105,15 +105,13 @@ class Files:
     def finish(self, documents: Mapping[FileKey, Source | None], held: Mapping[FileKey, Held]) -> None:
         """Write files (None: forget them) as they are now. Visible to the next search.
 
-        A file that another writer has marked meanwhile is left to that one, who knows of this one's image.
+        A file that another writer has marked meanwhile is left to that one, who knows of this one's image. Those that
+        are forgotten come last: where a file was moved, a repeat starts from its old place.
         """
-        changed = {key: source for key, source in documents.items() if source != held.get(key, NOTHING).source}
-        rewriting.write(
-            self._client,
-            self.index,
-            {key.id: (source, held.get(key, NOTHING).version) for key, source in changed.items()},
-            refresh=True,
-        )
+        changed = [key for key, source in documents.items() if source != held[key].source]
+        changed.sort(key=lambda key: documents[key] is None)
+        written = {key.id: (documents[key], held[key].version) for key in changed}
+        rewriting.write(self._client, self.index, written, refresh=True)
 
     def below(self, root: Path, within: PurePosixPath = WHOLE) -> Iterator[Source]:
         """Yield the documents of the files at or below ``root / within``."""
@@ -125,6 +123,8 @@ class Files:
         return self.matching({"bool": {"filter": conditions}})
 
     def matching(self, query: Mapping[str, Any]) -> Iterator[Source]:
+        """Yield the documents of the files that match, the marks of those who were killed included."""
+        self._client.call(lambda raw: raw.indices.refresh(index=self.index))
         for page in pages(self._client, self.index, query, by=["root", "path"], size=PAGE):
             for hit in page:
                 yield hit["_source"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -27,6 +28,11 @@ NUMBERS = 10_000
 """Documents of one answer where only numbers are asked for, or names in one question."""
 WHOLE = 1_000
 """Documents of one answer where all of them, or their vectors, are asked for."""
+
+
+def is_id(text: str) -> bool:
+    """Return whether a text can be the id of an image at all; what people type need not be asked for."""
+    return re.fullmatch("[0-9a-f]{32}", text) is not None
 
 
 @dataclass(slots=True)
@@ -112,7 +118,7 @@ class Images:
 
     def read(self, ids: Iterable[ImageId], fields: Sequence[str] | bool = True) -> dict[ImageId, Source]:
         """Return the documents of those images that are there, all or some of their fields."""
-        found = rewriting.read(self._client, self.index, ids, fields)
+        found = rewriting.read(self._client, self.index, filter(is_id, ids), fields)
         return {ImageId(id): held.source for id, held in found.items() if held.source is not None}
 
     # Reading what can be searched
@@ -122,7 +128,7 @@ class Images:
         for start in range(0, len(ordinals), WHOLE):
             some = [int(ordinal) for ordinal in ordinals[start : start + WHOLE]]
             body = {"query": _any_of("ordinal", some), "size": len(some), "sort": ["ordinal"], "_source": list(fields)}
-            for hit in self._client.search(self.index, body)["hits"]["hits"]:
+            for hit in rewriting.search(self._client, self.index, body)["hits"]["hits"]:
                 yield hit["_source"]
 
     def above(self, ordinal: int, limit: int) -> list[Source]:
@@ -132,7 +138,7 @@ class Images:
             size = min(WHOLE, limit - len(found))
             query = {"range": {"ordinal": {"gt": ordinal}}}
             body = {"query": query, "size": size, "sort": ["ordinal"], "_source": ["id", "ordinal", *_KEPT]}
-            hits = self._client.search(self.index, body)["hits"]["hits"]
+            hits = rewriting.search(self._client, self.index, body)["hits"]["hits"]
             found += [hit["_source"] for hit in hits]
             if len(hits) < size:
                 break
@@ -201,7 +207,7 @@ class Images:
         for start in range(0, len(values), NUMBERS):
             some = values[start : start + NUMBERS]
             body = {"query": _any_of(by, some), "size": len(some), "_source": False, "docvalue_fields": list(names)}
-            for hit in self._client.search(self.index, body)["hits"]["hits"]:
+            for hit in rewriting.search(self._client, self.index, body)["hits"]["hits"]:
                 yield [hit["fields"][name][0] for name in names]
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from search.errors import Unavailable
 from search.opensearch.client import Client, NotFoundError
-from search.opensearch.faults import reason_of
+from search.opensearch.faults import reason, reason_of
 
 Source = dict[str, Any]
 
@@ -130,7 +130,7 @@ def pages(
                 **({"search_after": last} if last else {}),
                 **body,
             }
-            hits = client.search("", page)["hits"]["hits"]  # the point in time names the index
+            hits = search(client, "", page)["hits"]["hits"]  # the point in time names the index
             if hits:
                 yield hits
             if len(hits) < size:
@@ -140,7 +140,8 @@ def pages(
 
 @contextmanager
 def _point_in_time(client: Client, index: str) -> Iterator[str]:
-    answer = client.call(lambda raw: raw.create_pit(index=index, params={"keep_alive": KEPT}))
+    with _there():
+        answer = client.call(lambda raw: raw.create_pit(index=index, params={"keep_alive": KEPT}))
     try:
         yield answer["pit_id"]
     finally:
@@ -148,7 +149,21 @@ def _point_in_time(client: Client, index: str) -> Iterator[str]:
             client.call(lambda raw: raw.delete_pit(body={"pit_id": [answer["pit_id"]]}))
 
 
+def search(client: Client, index: str, body: Mapping[str, Any]) -> dict[str, Any]:
+    """Search. Raises Unavailable where the index is gone, too: it was there when the library was opened."""
+    with _there():
+        return client.search(index, body)
+
+
+@contextmanager
+def _there() -> Iterator[None]:
+    try:
+        yield
+    except NotFoundError as error:
+        raise Unavailable(f"the library is not in OpenSearch any more: {reason(error)}") from error
+
+
 def count(client: Client, index: str, query: Mapping[str, Any]) -> int:
     """Return how many documents match, of those that can be searched."""
     body = {"query": query, "size": 0, "track_total_hits": True}
-    return int(client.search(index, body)["hits"]["total"]["value"])
+    return int(search(client, index, body)["hits"]["total"]["value"])

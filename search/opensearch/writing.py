@@ -1,0 +1,165 @@
+"""Writing to a library in OpenSearch. There are no transactions: every write goes in an order in which it may be cut
+off anywhere, and is then done again by whoever does the same once more.
+
+- Each image is one document, so it is whole at any time: what is searched, what models said, people's decisions, its
+  files and vectors change together. It is written under the condition that it is still as it was read.
+- Files change hands in three steps, see `files`: marked as unfinished, then the images, then finished. A mark counts
+  as a changed file, so the next run does it again; and it lists all images that may have the file, so that none keeps
+  one that is not its own. That is also the order for files that go, and for those that move.
+- An image that is taken out is remembered as such first: cut off there, it is still shown, and taking it out again
+  ends it. The other way round the next run would let it in again. Its files are then read once more, and passed over.
+- What people decided stands in the image's document. When its last file goes, that is kept in the state index first,
+  and taken from there when the image returns.
+- A space has a field in the index before it is said to have vectors, and vectors before it is searched.
+
+Two writers that add and remove one and the same file at the same moment may leave an image without that file, or with
+one too many; `checking` finds both.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from search.catalog.rows import Batch, FileRow, Remains, StoredImage
+from search.config import Config
+from search.errors import Conflict
+from search.opensearch import files as file_documents
+from search.opensearch import schema
+from search.opensearch.client import Client
+from search.opensearch.files import FileKey, Files, file_row, images_of
+from search.opensearch.images import Images, Turn
+from search.opensearch.rewriting import Source
+from search.opensearch.state import State
+from search.opensearch.stored import files_of, now, said_by_models
+from search.types import EmbeddingSpace, ImageId
+
+FORGOTTEN = 500
+"""Files that are forgotten together; their images are read whole."""
+
+
+@dataclass(frozen=True, slots=True)
+class Library:
+    """The three indices of a library."""
+
+    client: Client
+    config: Config
+    images: Images
+    files: Files
+    state: State
+
+
+def make_room_for(library: Library, space: EmbeddingSpace) -> None:
+    """See that vectors of a space can be written, and that those written count."""
+    if space in library.state.meta().spaces:
+        return
+    mapping = schema.vector_mapping(space, library.config.opensearch_knn_engine)
+    body = {"properties": {schema.vector_field(space): mapping}}
+    library.client.call(lambda raw: raw.indices.put_mapping(index=library.images.index, body=body))
+    library.state.note_space(space)
+
+
+def settle(library: Library, files: Mapping[FileKey, Source | None], turns: dict[ImageId, Turn] | None = None) -> None:
+    """Bring files to what they are to be (None: forgotten), and the images along that get or lose one of them.
+
+    ``turns``: what else is to become of images.
+    """
+    turns = {} if turns is None else turns
+    image_of = {key: next(iter(images_of(document)), None) for key, document in files.items()}
+    held = library.files.mark(image_of)
+    for key, document in files.items():
+        image = image_of[key]
+        if document is not None and image is not None:
+            turns.setdefault(image, Turn()).gained[key] = file_row(document)
+        for other in images_of(held[key].source):
+            if other != image:
+                turns.setdefault(other, Turn()).lost.add(key)
+    library.images.change(turns)
+    library.files.finish(files, held)
+
+
+def write(library: Library, root: Path, batch: Batch) -> None:
+    """Write images, their files and rejected files of one root."""
+    make_room_for(library, batch.space)
+    indexed_at = now()
+    files: dict[FileKey, Source | None] = {}
+    for file, id in batch.files:
+        files[FileKey(root, file.path)] = file_documents.document_of(root, file, [id])
+    for file, reason in batch.rejected:
+        files[FileKey(root, file.path)] = file_documents.document_of(root, file, reason=reason)
+    said = {image.id: said_by_models(image, [(batch.space, image.vector)], indexed_at) for image in batch.images}
+    settle(library, files, {id: Turn(said=said[id]) for id in said})
+
+
+def move(library: Library, root: Path, moved: Sequence[tuple[str, FileRow]]) -> None:
+    """Note that files are at other paths now."""
+    rows = {FileKey(root, path): file for path, file in moved}
+    files: dict[FileKey, Source | None] = {}
+    for key, held in library.files.read(rows).items():
+        images, file = images_of(held.source), rows[key]
+        # One that may be of several images is being changed by somebody, or was, and then the next run reads it again.
+        if held.source is not None and len(images) < 2:
+            files[key] = None
+            document = file_documents.document_of(root, file, images, held.source.get("reason"))
+            files[FileKey(root, file.path)] = document
+    settle(library, files)
+
+
+def forget_files(library: Library, root: Path, paths: Sequence[str]) -> None:
+    """Forget files; images that have none left go with them."""
+    for start in range(0, len(paths), FORGOTTEN):
+        settle(library, {FileKey(root, path): None for path in paths[start : start + FORGOTTEN]})
+
+
+def take_out(library: Library, ids: Iterable[ImageId]) -> bool:
+    """Take out those of the images that are there, and return whether there was one."""
+    found = library.images.read(ids, ["record.files"])
+    library.state.hide(found)
+    files = [FileKey(root, file.path) for source in found.values() for root, file in files_of(source)]
+    settle(library, dict.fromkeys(files), {id: Turn(anew=True) for id in found})
+    return bool(found)
+
+
+def store_images(library: Library, images: Mapping[ImageId, StoredImage]) -> None:
+    """Take images over from another catalogue. Raises Conflict, and changes nothing, where an ordinal is taken."""
+    ordinals = {stored.ordinal: id for id, stored in images.items()}
+    for ordinal, id in library.images.owners(list(ordinals)).items():
+        if id != ordinals[ordinal]:
+            raise Conflict(f"number {ordinal} is that of image {id} here, and of image {ordinals[ordinal]} there")
+    library.state.give_out(0, least=max(ordinals) + 1)
+    library.state.note_roots(root for stored in images.values() for root, _ in stored.files)
+    files: dict[FileKey, Source | None] = {
+        FileKey(root, file.path): None  # unless the image has it there, too
+        for source in library.images.read(images, ["record.files"]).values()
+        for root, file in files_of(source)
+    }
+    turns: dict[ImageId, Turn] = {}
+    for id, stored in images.items():
+        vectors = [(stored.space, stored.image.vector), *stored.other_vectors]
+        for space, _ in vectors:
+            make_room_for(library, space)
+        said = said_by_models(stored.image, vectors, stored.indexed_at)
+        turns[id] = Turn(said=said, ordinal=stored.ordinal, anew=True)
+        for root, file in stored.files:
+            files[FileKey(root, file.path)] = file_documents.document_of(root, file, [id])
+    settle(library, files, turns)
+
+
+def store_remains(library: Library, remains: Remains) -> None:
+    """Take over what another catalogue has besides images."""
+    library.state.note_roots(remains.roots)
+    if remains.space is not None:
+        make_room_for(library, remains.space)
+    library.state.change(
+        lambda meta: replace(meta, profile=remains.profile, coming_profile=remains.coming_profile, space=remains.space)
+    )
+    rejected: dict[FileKey, Source | None] = {
+        FileKey(root, file.path): file_documents.document_of(root, file, reason=reason)
+        for root, file, reason in remains.rejected
+    }
+    settle(library, rejected)
+    library.state.keep_edits(remains.edits)
+    library.images.change({id: Turn(edit=lambda _, edit=edit: edit) for id, edit in remains.edits.items()})  # type: ignore[misc]
+    library.state.hide(remains.hidden)
+    take_out(library, remains.hidden)
