@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from itertools import chain, islice
 from typing import Any
 
@@ -273,7 +273,8 @@ class OpenSearchTagStore:
                 yield hits
                 after = {"search_after": hits[-1]["sort"]}
         finally:
-            self._client.call(lambda raw: raw.delete_pit(body={"pit_id": [moment["id"]]}))
+            with suppress(Unavailable, NotFoundError):  # it ends by itself
+                self._client.call(lambda raw: raw.delete_pit(body={"pit_id": [moment["id"]]}))
 
     def _page(self, body: Mapping[str, Any], index: str | None = None) -> list[Mapping[str, Any]]:
         answer = self._search(body, index, filter_path=_FILTER_PATH)
