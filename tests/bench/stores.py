@@ -42,6 +42,8 @@ STORES = ("embedded", "opensearch", "opensearch-knn")
 FACETS = ("object", "scene", "color", "people", "year")
 K = 24
 K_RECALL = 10
+NOTES = "loaded.json"
+KEPT = ("catalog", "tags", "vectors", "OpenSearch", "segments")
 
 Ask = Callable[[SearchEngine], SearchResults]
 
@@ -104,8 +106,10 @@ def config_of(options: argparse.Namespace, data: Path, store: str, exact_limit: 
 
 
 def fill(options: argparse.Namespace, data: Path, library: SyntheticLibrary) -> dict[str, Any]:
-    """Make the library and move it into each store; return how fast that was. What is there already stays."""
-    report: dict[str, Any] = {}
+    """Make the library and move it into each store; return how fast that was. What is there already stays, and how
+    fast it came there is read from the folder."""
+    notes = data / NOTES
+    report: dict[str, Any] = json.loads(notes.read_text()) if notes.exists() else {}
     with SqliteCatalog(data, create=True) as catalog:
         if catalog.counts()["images"] != library.images:
             began = time.perf_counter()
@@ -114,18 +118,20 @@ def fill(options: argparse.Namespace, data: Path, library: SyntheticLibrary) -> 
                 catalog.write(root, batch)
             catalog.activate("lite", SPACE)
             report["catalogue"] = _rate(library.images, began)
-        began = time.perf_counter()
-        stores = open_stores(config_of(options, data, "embedded"), catalog, SPACE)
-        stores.catch_up()
-        stores.save()
-        stores.close()
-        report["embedded"] = _rate(library.images, began)
+        if "embedded" not in report:
+            began = time.perf_counter()
+            stores = open_stores(config_of(options, data, "embedded"), catalog, SPACE)
+            stores.catch_up()
+            stores.save()
+            stores.close()
+            report["embedded"] = _rate(library.images, began)
     for store in options.stores:
         if store != "embedded" and not _is_filled(config_of(options, data, store), library.images):
             began = time.perf_counter()
             source = config_of(options, data, store).model_copy(update={"store": "embedded"})
             migrate(source, store, replace=True, progress=Quiet())
             report[store] = _rate(library.images, began)
+    notes.write_text(json.dumps(report))
     return report
 
 
@@ -145,22 +151,23 @@ def _rate(images: int, began: float) -> dict[str, float]:
     return {"seconds": round(seconds, 1), "images_per_second": round(images / seconds)}
 
 
-def sizes(options: argparse.Namespace, data: Path, stores: Sequence[str]) -> dict[str, Any]:
-    """Return the bytes of what each store keeps, flushed, and the segments of what is in OpenSearch."""
-    files = {path.name: path.stat().st_size for path in sorted(data.iterdir()) if path.is_file()}
-    sqlite = {name: size for name, size in files.items() if name.startswith("catalog")}
-    embedded = {name: size for name, size in files.items() if name.startswith(("tags", "vectors"))}
-    report: dict[str, Any] = {"catalogue": sqlite, "embedded": embedded}
-    for store in stores:
-        if store != "embedded":
-            vectors = {name: size for name, size in embedded.items() if name.startswith("vectors")}
-            report[store] = {**_indices(options, config_of(options, data, store)), **vectors}
-            if store == "opensearch-knn":
-                report[store] = _indices(options, config_of(options, data, store))
+def sizes(options: argparse.Namespace, data: Path) -> dict[str, dict[str, int]]:
+    """Return the bytes that each store takes, flushed, and the segments that the images in OpenSearch are in."""
+    files = {
+        name: sum(path.stat().st_size for path in data.glob(f"{name}.*")) for name in ("catalog", "tags", "vectors")
+    }
+    report: dict[str, dict[str, int]] = {}
+    for store in options.stores:
+        if store == "embedded":
+            report[store] = files
+            continue
+        size, segments = _indices(options, config_of(options, data, store))
+        kept = {"catalog": files["catalog"], "vectors": files["vectors"]} if store == "opensearch" else {}
+        report[store] = {**kept, "OpenSearch": size, "segments": segments}
     return report
 
 
-def _indices(options: argparse.Namespace, config: Config) -> dict[str, int]:
+def _indices(options: argparse.Namespace, config: Config) -> tuple[int, int]:
     from search.opensearch.client import connect
 
     client = connect(config)
@@ -174,13 +181,9 @@ def _indices(options: argparse.Namespace, config: Config) -> dict[str, int]:
         found = client.call(lambda raw: raw.indices.stats(index=names, metric="store,segments"))["indices"]
     finally:
         client.close()
-    report = {name: int(stats["total"]["store"]["size_in_bytes"]) for name, stats in found.items()}
-    segments = {
-        f"{name} segments": int(stats["total"]["segments"]["count"])
-        for name, stats in found.items()
-        if "-images-" in name
-    }
-    return {**report, **segments}
+    size = sum(int(stats["total"]["store"]["size_in_bytes"]) for stats in found.values())
+    images = [stats for name, stats in found.items() if "-images-" in name]
+    return size, sum(int(stats["total"]["segments"]["count"]) for stats in images)
 
 
 def clean(options: argparse.Namespace, data: Path) -> None:
@@ -260,11 +263,28 @@ def latency(kinds: Mapping[str, Sequence[Ask]], among: Sequence[Column], warm_up
     rows = []
     for kind, asked in kinds.items():
         in_turns(asked[:warm_up], among)
-        for name, found in in_turns(asked[warm_up:], among).items():
-            took = [ms for ms, _ in found]
-            routes = sorted({answer.plan.route for _, answer in found})
-            rows.append({"question": kind, "store": name, "queries": len(took), "routes": routes, **_percentiles(took)})
+        answers = in_turns(asked[warm_up:], among)
+        first = [answer for _, answer in answers[among[0].name]]
+        for name, found in answers.items():
+            rows.append(
+                {
+                    "question": kind,
+                    "store": name,
+                    "queries": len(found),
+                    "routes": sorted({answer.plan.route for _, answer in found}),
+                    "in common": _in_common(first, [answer for _, answer in found]),
+                    **_percentiles([ms for ms, _ in found]),
+                }
+            )
     return rows
+
+
+def _in_common(first: Sequence[SearchResults], found: Sequence[SearchResults]) -> float:
+    """Return the share of the first store's hits that this one found as well."""
+    theirs = [{hit.image.id for hit in answer.hits} for answer in first]
+    ours = [{hit.image.id for hit in answer.hits} for answer in found]
+    both = sum(len(some & others) for some, others in zip(theirs, ours, strict=True))
+    return round(both / max(1, sum(map(len, theirs))), 4)
 
 
 def requests(kinds: Mapping[str, Sequence[Ask]], among: Sequence[Column]) -> list[dict[str, Any]]:
@@ -350,21 +370,19 @@ def _percentiles(ms: Sequence[float]) -> dict[str, float]:
 
 def tables(report: Mapping[str, Any]) -> str:
     names = list(dict.fromkeys(row["store"] for row in report["latency"]))
-    parts = [_table(["question: p50 / p99 ms", *names], _wide(report["latency"], "question", names, _time))]
+    parts = [
+        _table([head, *names], _wide(report["latency"], "question", names, cell))
+        for head, cell in (("question: p50 / p99 ms", _time), (f"hits in common with {names[0]}", _common))
+    ]
     if report["requests"]:
         one = [name for name in names if not name.startswith("embedded")]
         parts.append(_table(["requests for a question", *one], _wide(report["requests"], "question", one, _requests)))
     parts.append(
         _table(["filter: recall@10, p50 ms, route", *names], _wide(report["recall"], "filter", names, _recall))
     )
-    rows = [[store, *(str(f) for f in found.values())] for store, found in report["load"].items()]
+    rows = [[store, *(f"{figure:,.0f}" for figure in found.values())] for store, found in report["load"].items()]
     parts.append(_table(["loading", "seconds", "images/s"], rows))
-    kept = [
-        [store, ", ".join(_amount(*part) for part in found.items())]
-        for store, found in report["sizes"].items()
-        if found
-    ]
-    parts.append(_table(["kept", "MB"], kept))
+    parts.append(_table(["kept, MB", *KEPT], [[store, *_kept(found)] for store, found in report["sizes"].items()]))
     return "\n\n".join(parts)
 
 
@@ -390,8 +408,13 @@ def _recall(row: Mapping[str, Any]) -> str:
     return f"{row['recall']:.3f}, {row['p50']:.1f}, {' '.join(row['routes'])}"
 
 
-def _amount(name: str, value: int) -> str:
-    return f"{name}: {value}" if name.endswith("segments") else f"{name}: {value / 1e6:.1f}"
+def _common(row: Mapping[str, Any]) -> str:
+    return f"{row['in common']:.3f}"
+
+
+def _kept(found: Mapping[str, int]) -> list[str]:
+    amounts = [f"{found[part] / 1e6:.1f}" if part in found else "" for part in KEPT[:-1]]
+    return [*amounts, str(found.get("segments", ""))]
 
 
 def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
@@ -411,7 +434,7 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
             "machine": f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}",
             "load average before": os.getloadavg(),
             "load": fill(options, data, library),
-            "sizes": sizes(options, data, options.stores),
+            "sizes": sizes(options, data),
         }
         texts, kinds = questions(library, options.queries + options.warm_up, seed=1)
         extra_texts, for_counting = questions(library, 20, seed=2)
