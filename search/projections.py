@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import fcntl
 import threading
+import time
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 
@@ -13,6 +16,8 @@ from search.candidates import IndexFinder
 from search.catalog.rows import Problem
 from search.catalog.sqlite_catalog import SqliteCatalog
 from search.config import Config
+from search.errors import Unavailable
+from search.patience import patiently
 from search.protocols import TagProjection
 from search.tags.sqlite_store import SqliteTagStore
 from search.types import EmbeddingSpace, Filter
@@ -22,6 +27,7 @@ TAGS_FILE = "tags.sqlite"
 VECTORS_FILE = "vectors.bin"
 LOCK = "tags.lock"
 CHUNK = 1000
+MOMENT_S = 1.0
 
 
 class Projections:
@@ -33,6 +39,7 @@ class Projections:
     def __init__(self, catalog: SqliteCatalog, config: Config, space: EmbeddingSpace) -> None:
         self._catalog = catalog
         self._space = space
+        self._wait_s = config.opensearch_write_wait_s
         self._lock = threading.Lock()
         self.tags = _open_tags(config)
         self.vectors = FaissIndex(space, ann_from=config.exact_limit)
@@ -44,19 +51,18 @@ class Projections:
     def catch_up(self) -> None:
         """Apply what the catalogue has and the projections have not: nothing, mostly, and then it costs one look.
 
-        This is also how a crash between the catalogue's commit and a projection's is mended.
+        This is also how a crash between the catalogue's commit and a projection's is mended. Waits for a server that
+        is away as long as the options allow.
         """
         change = self._catalog.change
         if self._tags_applied >= change and self._vectors_applied >= change:
             return
         with self._lock:
             self._vectors_catch_up()
-            self._tags_catch_up()
+            patiently(self._tags_catch_up, wait_s=self._wait_s)
 
     def _tags_catch_up(self) -> None:
-        # One process at a time: of two that apply changes side by side, the slower would write what is older.
-        with (self._catalog.data / LOCK).open("w") as file:
-            fcntl.flock(file, fcntl.LOCK_EX)
+        with self._alone():
             changed = self._catalog.changes_since(self.tags.applied)
             self.tags.delete(changed.deleted)
             for ordinals, upto in changed.parts(CHUNK):
@@ -76,10 +82,23 @@ class Projections:
         self.vectors.remove(changed.deleted)
         self._vectors_applied = changed.upto
 
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """Be the one process that applies changes: of two side by side, the slower would write what is older.
+
+        Raises Unavailable where another one is at it for longer than a moment: it may be waiting for a server.
+        """
+        with (self._catalog.data / LOCK).open("w") as file:
+            until = time.monotonic() + MOMENT_S
+            while not _locked(file):
+                if time.monotonic() > until:
+                    raise Unavailable("another process is bringing the tags up to date")
+                time.sleep(0.02)
+            yield
+
     def rebuild(self) -> None:
         """Make both projections again from the catalogue alone; queries go on meanwhile."""
-        with self._lock, (self._catalog.data / LOCK).open("w") as file:
-            fcntl.flock(file, fcntl.LOCK_EX)
+        with self._lock, self._alone():
             changed = self._catalog.changes_since(0)
             parts = _chunks(changed.upserted)
             self.tags.rebuild((r for part in parts for r in self._catalog.records(part)), applied=changed.upto)
@@ -122,6 +141,14 @@ def _open_tags(config: Config) -> TagProjection:
 
         return OpenSearchTagStore(config, connect(config))
     return SqliteTagStore(config.data / TAGS_FILE)
+
+
+def _locked(file: IO[str]) -> bool:
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 def _chunks(ordinals: Sequence[int]) -> Iterator[Sequence[int]]:

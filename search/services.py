@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from search.catalog.opening import open_catalog
 from search.catalog.protocol import Catalog
@@ -21,6 +22,11 @@ from search.protocols import Encoder, TagStore
 from search.stores import Stores, open_stores
 
 log = logging.getLogger(__name__)
+
+PAUSE_S = 1.0
+"""What a server could not do is not tried again for so long, however many requests come."""
+
+Answer = TypeVar("Answer")
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,8 +49,13 @@ class Services:
     def __init__(self, config: Config, catalog: Catalog) -> None:
         self.config = config
         self.catalog = catalog
+        self.behind: str | None = None
+        """Why the latest changes are not to be found yet; None when they are."""
         self._lock = threading.Lock()
         self._all: list[_Open] = []
+        self._complete: Stores | None = None
+        self._opening = _Pause()
+        self._catching_up = _Pause()
 
     @property
     def profile(self) -> str:
@@ -71,11 +82,27 @@ class Services:
     def refresh(self) -> None:
         """Catch up with what was written meanwhile, by this process or another, a change of models included.
 
-        Raises Unavailable where a server is away.
+        Where that cannot be done now, because a server takes no writes, what was there before answers: `behind` says
+        why. Raises Unavailable where nothing was there before.
         """
         if not self._is_current(self._opened):
             self._reopen()
-        self._opened.stores.catch_up()
+        stores = self._opened.stores
+        try:
+            self._catching_up.attempt(lambda: self._catch_up(stores))
+        except Unavailable:
+            if self._complete is not stores:
+                raise
+
+    def _catch_up(self, stores: Stores) -> None:
+        try:
+            stores.catch_up()
+        except Unavailable as error:
+            if self._complete is stores and self.behind is None:
+                log.warning("answering without the latest changes: %s", error)
+            self.behind = str(error)
+            raise
+        self._complete, self.behind = stores, None
 
     def noted(self) -> None:
         """Catch up with what was just written, if that is possible now: it is kept in the catalogue anyway."""
@@ -92,7 +119,7 @@ class Services:
             if self._all and self._is_current(self._all[-1]):
                 return
             try:
-                opened = _open(self.config, self.catalog)
+                opened = self._opening.attempt(lambda: _open(self.config, self.catalog))
             except SnapseekError:
                 if not self._all:
                     raise
@@ -105,6 +132,29 @@ class Services:
             opened.stores.close()
 
 
+class _Pause:
+    """Attempts at what needs a server, one at a time: those that waited for one that failed fail as it did."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._failed: tuple[float, str] | None = None
+
+    def attempt(self, function: Callable[[], Answer]) -> Answer:
+        """Return what a function returns. Raises Unavailable as it does, and again for a second without calling it."""
+        with self._lock:
+            if self._failed is not None and time.monotonic() < self._failed[0]:
+                raise Unavailable(self._failed[1])
+            try:
+                answer = function()
+            except (ModelUnavailable, SpaceMismatch):
+                raise
+            except Unavailable as error:
+                self._failed = time.monotonic() + PAUSE_S, str(error)
+                raise
+            self._failed = None
+            return answer
+
+
 @contextmanager
 def open_services(config: Config, *, wait_for_server: bool = False) -> Iterator[Services]:
     """Open a library for searching.
@@ -114,7 +164,7 @@ def open_services(config: Config, *, wait_for_server: bool = False) -> Iterator[
     with ``wait_for_server``, for whoever answers queries until it is back.
     """
     config = config.model_copy(update={"opensearch_write_wait_s": 0})  # whoever asks must not wait for a write
-    with open_catalog(config) as catalog:
+    with open_catalog(config, wait_for_server=wait_for_server) as catalog:
         services = Services(config, catalog)
         try:
             try:

@@ -10,16 +10,17 @@ from search.config import Config
 
 
 @contextmanager
-def open_catalog(config: Config, *, create: bool = False) -> Iterator[Catalog]:
+def open_catalog(config: Config, *, create: bool = False, wait_for_server: bool = False) -> Iterator[Catalog]:
     """Open a library's catalogue, or make one.
 
-    Raises ConfigError where there is none, Unavailable where the server that has it is away.
+    Raises ConfigError where there is none, Unavailable where the server that has it is away: but not the latter with
+    ``wait_for_server``, and then nothing is known of the library yet.
     """
     catalog: Catalog
     if config.store == "opensearch-knn":
         from search.opensearch.catalog import OpenSearchCatalog
 
-        catalog = OpenSearchCatalog(config, create=create)
+        catalog = OpenSearchCatalog(config, create=create, wait_for_server=wait_for_server)
     else:
         from search.catalog.sqlite_catalog import SqliteCatalog
 

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import logging
 import os
-import random
-import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
@@ -47,18 +45,16 @@ from search.opensearch.files import (
 )
 from search.opensearch.images import Images, Turn, is_id
 from search.opensearch.rewriting import Source
-from search.opensearch.state import State
+from search.opensearch.state import Meta, State
 from search.opensearch.stored import files_of, record_of, said_of, stored_of
 from search.opensearch.writing import Library
+from search.patience import patiently
 from search.types import EmbeddingSpace, ImageId, ImageRecord, Matrix, Ordinals, Rejected, Vector
 
 log = logging.getLogger(__name__)
 
 SCANNED = 5_000
 """Files whose images are looked up together."""
-
-FIRST_PAUSE_S = 0.5
-LONGEST_PAUSE_S = 10.0
 
 Answer = TypeVar("Answer")
 
@@ -91,12 +87,12 @@ class OpenSearchCatalog:
         self._images = Images(self._client, schema.images(prefix), self._state)
         self._library = Library(self._client, config, self._images, self._files, self._state)
         try:
-            self._expect_readable(create=create)
+            self._expect(create=create)
         except Unavailable:
             if not wait_for_server:
                 raise
 
-    def _expect_readable(self, *, create: bool) -> None:
+    def _expect(self, *, create: bool) -> None:
         prefix = self._config.opensearch_prefix
         if not self._is_there():
             if not create:
@@ -105,12 +101,7 @@ class OpenSearchCatalog:
                     " `snapseek index PATH` first"
                 )
             self._make()
-        version = schema.version_of(self._client, self._images.index)
-        if version > schema.VERSION:
-            raise ConfigError(
-                f"the library with prefix {prefix} was made by a newer Snapseek (schema {version}, this one knows"
-                f" {schema.VERSION}): update"
-            )
+        schema.expect_readable(self._client, prefix)
 
     def _is_there(self) -> bool:
         wanted = (self._state.index, self._files.index, self._images.index)
@@ -143,38 +134,30 @@ class OpenSearchCatalog:
 
     def _patiently(self, function: Callable[[], Answer]) -> Answer:
         """Return what a function returns, which may be called again while the cluster is away."""
-        deadline = time.monotonic() + self._config.opensearch_write_wait_s
-        pause = FIRST_PAUSE_S
-        while True:
-            try:
-                return function()
-            except Unavailable as error:
-                left = deadline - time.monotonic()
-                if left <= 0:
-                    raise
-                log.warning("waiting for OpenSearch: %s", error)
-                time.sleep(min(left, random.uniform(pause / 2, pause)))  # noqa: S311 (no secret)
-                pause = min(2 * pause, LONGEST_PAUSE_S)
+        return patiently(function, wait_s=self._config.opensearch_write_wait_s)
+
+    def _meta(self) -> Meta:
+        return self._patiently(self._state.meta)
 
     # What the library is
 
     @property
     def profile(self) -> str | None:
         """The profile that the library keeps; None until the first run."""
-        return self._state.meta().profile
+        return self._meta().profile
 
     @property
     def coming_profile(self) -> str | None:
         """The profile that the library is on its way to; None while it stays with its own."""
-        return self._state.meta().coming_profile
+        return self._meta().coming_profile
 
     def note_profile(self, name: str) -> None:
         """Note the profile that images go through from now on."""
-        self._state.change(lambda meta: replace(meta, coming_profile=name))
+        self._patiently(lambda: self._state.change(lambda meta: replace(meta, coming_profile=name)))
 
     def active_space(self) -> EmbeddingSpace | None:
         """Return the space that the library is searched in, or None until the first run has ended."""
-        return self._state.meta().space
+        return self._meta().space
 
     def activate(self, profile: str, space: EmbeddingSpace) -> None:
         """Search with this profile, in its space, from now on; vectors of other spaces do not count any more.
@@ -182,16 +165,20 @@ class OpenSearchCatalog:
         All by one document. The vectors stay in the images' documents, where they cost nothing but disk, until the
         library is moved to another index.
         """
-        writing.make_room_for(self._library, space)
-        self._state.change(
-            lambda meta: replace(meta, profile=profile, coming_profile=None, space=space, spaces=(space,))
-        )
+
+        def activate() -> None:
+            writing.make_room_for(self._library, space)
+            self._state.change(
+                lambda meta: replace(meta, profile=profile, coming_profile=None, space=space, spaces=(space,))
+            )
+
+        self._patiently(activate)
 
     def missing_in(self, space: EmbeddingSpace) -> int:
         """Return how many images have no vector in a space."""
-        if space not in self._state.meta().spaces:
-            return self._images.count()
-        return self._images.count_without_vector(space)
+        if space not in self._meta().spaces:
+            return self._patiently(self._images.count)
+        return self._patiently(lambda: self._images.count_without_vector(space))
 
     def counts(self) -> dict[str, int]:
         """Return the numbers of images, of files that hold one, and of rejected files."""
@@ -213,11 +200,11 @@ class OpenSearchCatalog:
     # Folders and files
 
     def roots(self) -> list[Root]:
-        return [Root(place, path) for place, path in enumerate(self._state.meta().roots, start=1)]
+        return [Root(place, path) for place, path in enumerate(self._meta().roots, start=1)]
 
     def root(self, path: Path) -> Root:
         """Return the root of an absolute path, made if it is new."""
-        return Root(self._state.note_roots([path]).index(path) + 1, path)
+        return Root(self._patiently(lambda: self._state.note_roots([path])).index(path) + 1, path)
 
     def known_files(self, root: Root, within: PurePosixPath = WHOLE) -> dict[str, KnownFile]:
         """Return what is known of the files at or below ``root / within``, by path below the root.
@@ -334,7 +321,7 @@ class OpenSearchCatalog:
     def said(self, ids: Iterable[ImageId], space: EmbeddingSpace) -> dict[ImageId, Said]:
         """Return what models said of the images that are there, with their vectors in a space."""
         wanted = list(ids)
-        vector = [schema.vector_field(space)] if space in self._state.meta().spaces else []
+        vector = [schema.vector_field(space)] if space in self._meta().spaces else []
         found = self._patiently(lambda: self._images.read(wanted, ["record", *vector]))
         return {id: said_of(source, space) for id, source in found.items()}
 
@@ -362,7 +349,7 @@ class OpenSearchCatalog:
         self, space: EmbeddingSpace, ordinals: Sequence[int] | None = None
     ) -> Iterator[tuple[Ordinals, Matrix]]:
         """Yield vectors of a space in chunks, with their ordinals: of the images named, or of all."""
-        if space in self._state.meta().spaces:
+        if space in self._meta().spaces:
             yield from self._images.embeddings(space, ordinals)
 
     def check(self) -> list[Problem]:
@@ -373,7 +360,7 @@ class OpenSearchCatalog:
 
     def stored_images(self, after: int, limit: int) -> list[StoredImage]:
         """Return all that is known of the ``limit`` images with the lowest ordinals above ``after``."""
-        spaces = self._state.meta().searched_first
+        spaces = self._meta().searched_first
         return [stored_of(source, spaces) for source in self._images.above(after, limit)]
 
     def store_images(self, images: Sequence[StoredImage]) -> None:
@@ -387,7 +374,7 @@ class OpenSearchCatalog:
 
     def remains(self) -> Remains:
         """Return what there is besides images: folders, rejected files, decisions of people, the profile."""
-        meta = self._state.meta()
+        meta = self._meta()
         without_image = self._files.matching({"bool": {"must_not": [{"exists": {"field": "image"}}]}})
         rejected = [(file_key(source).root, file_row(source), source.get("reason")) for source in without_image]
         rejected.sort(key=lambda one: (meta.roots.index(one[0]), os.fsencode(one[1].path)))

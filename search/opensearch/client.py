@@ -128,8 +128,8 @@ class Client:
 
         def send(body: str, left_s: float) -> list[bulk.Item]:
             self._identify()
-            # A large write to a busy node takes longer than a search.
-            timeout_s = min(6 * self._timeout_s, left_s)
+            # A large write to a busy node takes longer than a search; one that may not wait has the time of a search.
+            timeout_s = min(6 * self._timeout_s, max(left_s, self._timeout_s))
             answer = self.raw.bulk(body=body, refresh=refresh, request_timeout=timeout_s)
             return [item for entry in answer["items"] for item in entry.values()]
 

@@ -19,8 +19,8 @@ from opensearchpy.exceptions import (
 
 from search.errors import ConfigError, SnapseekError, Unavailable
 
-BLOCKED = "cluster_block_exception"
-"""The disk is full, or someone closed the index to writes for a while: 403 or 429."""
+BLOCKED = frozenset({"cluster_block_exception", "index_create_block_exception"})
+"""The disk is full, or someone closed indices to writes, or the making of them, for a while: 403 or 429."""
 
 OVERLOADED_OR_AWAY = frozenset({429, 502, 503, 504})
 
@@ -34,7 +34,7 @@ def passes(error: TransportError) -> bool:
 
 def is_passing(status: int | str, kind: str) -> bool:
     """Return the same of a status and the type of an error, of a whole answer or of one part of it."""
-    return status in OVERLOADED_OR_AWAY or kind == BLOCKED
+    return status in OVERLOADED_OR_AWAY or kind in BLOCKED
 
 
 def ours(error: OpenSearchException, where: str, user: str) -> Exception:

@@ -233,6 +233,16 @@ def version_of(client: Client, index: str) -> int:
     return int(found["mappings"].get("_meta", {}).get("snapseek", 0))
 
 
+def expect_readable(client: Client, prefix: str) -> None:
+    """Raise ConfigError for a library that a later version made."""
+    version = version_of(client, images(prefix))
+    if version > VERSION:
+        raise ConfigError(
+            f"the library with prefix {prefix} was made by a newer Snapseek (schema {version}, this one knows"
+            f" {VERSION}): update"
+        )
+
+
 def next_index(client: Client, config: Config, vectors: Mapping[str, Any] | None = None) -> str:
     """Make the index that is to follow the current one, empty and without the alias, and return its name.
 

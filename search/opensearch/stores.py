@@ -23,12 +23,17 @@ class ClusterStores:
     """Satisfies `search.stores.Stores`. The catalogue writes what is searched here, so nothing has to catch up."""
 
     def __init__(self, config: Config, space: EmbeddingSpace) -> None:
-        client = connect(config)
-        self.tags = OpenSearchTagStore(config, client)
-        self.finder = ClusterFinder(config, client, self.tags, space)
+        self._prefix = config.opensearch_prefix
+        self._client = connect(config)
+        self._is_readable = False
+        self.tags = OpenSearchTagStore(config, self._client)
+        self.finder = ClusterFinder(config, self._client, self.tags, space)
 
     def catch_up(self) -> None:
-        """Do nothing: there is one copy of everything."""
+        """See at first that this version can read what is there: there is one copy of everything, so no more is due."""
+        if not self._is_readable:
+            schema.expect_readable(self._client, self._prefix)
+            self._is_readable = True
 
     def check(self) -> list[Problem]:
         return []
