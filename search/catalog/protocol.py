@@ -192,7 +192,10 @@ class Catalog(Records, Protocol):
         ...
 
     def store_images(self, images: Sequence[StoredImage]) -> None:
-        """Take images over from another catalogue, with their ordinals, replacing those that are here already."""
+        """Take images over from another catalogue, with their ordinals, replacing those that are here already.
+
+        An image here that has one of the ordinals goes.
+        """
         ...
 
     def remains(self) -> Remains:
@@ -200,5 +203,8 @@ class Catalog(Records, Protocol):
         ...
 
     def store_remains(self, remains: Remains) -> None:
-        """Take over what another catalogue has besides images; called before the images are."""
+        """Take over what another catalogue has besides images, in place of what is here; called before the images are.
+
+        Folders that only this one knows stay known.
+        """
         ...

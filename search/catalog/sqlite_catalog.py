@@ -289,12 +289,15 @@ class SqliteCatalog:
             return
         with self._transaction() as (connection, change):
             for old, file in moved:
-                values = (os.fsencode(file.path), file.size, file.mtime_ns, file.inode, root.id, os.fsencode(old))
-                sql = (
-                    "UPDATE OR REPLACE file SET path = ?, size = ?, mtime_ns = ?, inode = ? WHERE root = ? AND path = ?"
+                new = os.fsencode(file.path)
+                connection.execute(statements.TOUCH_IMAGE_OF_FILE, (change, root.id, new))  # it loses this file
+                connection.execute(
+                    "UPDATE OR REPLACE file SET path = ?, size = ?, mtime_ns = ?, inode = ?"
+                    " WHERE root = ? AND path = ?",
+                    (new, file.size, file.mtime_ns, file.inode, root.id, os.fsencode(old)),
                 )
-                connection.execute(sql, values)
-                connection.execute(statements.TOUCH_IMAGE_OF_FILE, (change, root.id, os.fsencode(file.path)))
+                connection.execute(statements.TOUCH_IMAGE_OF_FILE, (change, root.id, new))
+            statements.drop_without_files(connection, change)
 
     def remove_files(self, root: Root, paths: Sequence[str]) -> None:
         """Forget files; images that have none left go with them."""
@@ -572,7 +575,7 @@ class SqliteCatalog:
     def store_images(self, images: Sequence[StoredImage]) -> None:
         """Take images over from another catalogue, with their ordinals, replacing those that are here already.
 
-        Raises Conflict, and changes nothing, where an ordinal is that of another image here.
+        An image here that has one of the ordinals goes.
         """
         with self._transaction() as (connection, change):
             for stored in images:
@@ -599,7 +602,10 @@ class SqliteCatalog:
         )
 
     def store_remains(self, remains: Remains) -> None:
-        """Take over what another catalogue has besides images; called before the images are."""
+        """Take over what another catalogue has besides images, in place of what is here; called before the images are.
+
+        Folders that only this one knows stay known.
+        """
         with self._transaction() as (connection, change):
             statements.set_meta(connection, "profile", remains.profile)
             statements.set_meta(connection, "coming_profile", remains.coming_profile)
@@ -608,13 +614,17 @@ class SqliteCatalog:
             statements.set_meta(connection, "space", remains.space.fingerprint if remains.space else None)
             for path in remains.roots:
                 statements.root_number(connection, path)
+            connection.execute("DELETE FROM file WHERE ordinal IS NULL")
             for path, file, reason in remains.rejected:
                 root = statements.root_number(connection, path)
                 connection.execute(statements.TOUCH_IMAGE_OF_FILE, (change, root, os.fsencode(file.path)))
                 statements.write_file(connection, root, file, reason=reason)
+            connection.execute("UPDATE image SET changed = ? WHERE id IN (SELECT id FROM edit)", (change,))
+            connection.execute("DELETE FROM edit")
             for id, edit in remains.edits.items():
                 statements.write_edit(connection, id, edit)
                 connection.execute("UPDATE image SET changed = ? WHERE id = ?", (change, id))
+            connection.execute("DELETE FROM hidden")
             for id in remains.hidden:
                 connection.execute("INSERT OR IGNORE INTO hidden VALUES (?)", (id,))
                 statements.drop_images(connection, "id = ?", (id,), change)

@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 
 from search.catalog.rows import Edit, FileRow, NewImage, StoredImage, labels_to_json
-from search.errors import Conflict
 from search.types import EmbeddingSpace, ImageId, Matrix, Ordinals, Tag, Vector
 
 TOUCH_IMAGE_OF_FILE = (
@@ -106,14 +105,9 @@ def drop_without_files(connection: sqlite3.Connection, change: int) -> None:
 
 
 def take_over(connection: sqlite3.Connection, stored: StoredImage, change: int) -> None:
-    """Write an image of another catalogue with its ordinal, in place of what is known of it here.
-
-    Raises Conflict if the ordinal is that of another image.
-    """
+    """Write an image of another catalogue with its ordinal, in place of the image and of the ordinal here."""
     id = stored.image.id
-    for (other,) in connection.execute("SELECT id FROM image WHERE ordinal = ? AND id != ?", (stored.ordinal, id)):
-        raise Conflict(f"number {stored.ordinal} is that of image {other} here, and of image {id} there")
-    drop_images(connection, "id = ? AND ordinal != ?", (id, stored.ordinal), change)
+    drop_images(connection, "(id = ?) != (ordinal = ?)", (id, stored.ordinal), change)
     connection.execute("DELETE FROM deleted WHERE ordinal = ?", (stored.ordinal,))
     connection.execute("DELETE FROM file WHERE ordinal = ?", (stored.ordinal,))
     connection.execute("DELETE FROM embedding WHERE ordinal = ?", (stored.ordinal,))

@@ -21,6 +21,7 @@ from search.catalog.rows import (
     FileRow,
     KnownFile,
     Labels,
+    Migrating,
     Problem,
     Remains,
     Root,
@@ -36,6 +37,7 @@ from search.opensearch.files import (
     IMAGES,
     REJECTED,
     UNFINISHED,
+    WITHOUT_IMAGE,
     FileKey,
     Files,
     file_key,
@@ -358,6 +360,30 @@ class OpenSearchCatalog:
 
     # Moving to another catalogue
 
+    def version(self) -> str:
+        """Return what changes whenever anything here does: how many writes each part of each index has seen."""
+        names = [self._images.index, self._files.index, self._state.index]
+        answer = self._client.call(lambda raw: raw.indices.stats(index=",".join(names), level="shards"))
+        seen = (
+            f"{index['uuid']}/{number}:{copy['seq_no']['max_seq_no']}"
+            for index in answer["indices"].values()
+            for number, copies in index["shards"].items()
+            for copy in copies
+            if copy["routing"]["primary"]
+        )
+        return " ".join(sorted(seen))
+
+    def migration(self) -> Migrating | None:
+        """Return how far this catalogue is in taking over another one; None if it is not at that."""
+        return self._state.migration()
+
+    def note_migration(self, migrating: Migrating | None) -> None:
+        self._state.note_migration(migrating)
+
+    def drop_images(self, ordinals: BitMap) -> None:
+        """Take images away that the other catalogue has not; they may come back."""
+        self._patiently(lambda: writing.drop_images(self._library, self._images.owners(list(ordinals)).values()))
+
     def stored_images(self, after: int, limit: int) -> list[StoredImage]:
         """Return all that is known of the ``limit`` images with the lowest ordinals above ``after``."""
         spaces = self._meta().searched_first
@@ -366,7 +392,7 @@ class OpenSearchCatalog:
     def store_images(self, images: Sequence[StoredImage]) -> None:
         """Take images over from another catalogue, with their ordinals, replacing those that are here already.
 
-        Raises Conflict, and changes nothing, where an ordinal is that of another image here.
+        An image here that has one of the ordinals goes.
         """
         if images:
             by_id = {stored.image.id: stored for stored in images}
@@ -375,8 +401,8 @@ class OpenSearchCatalog:
     def remains(self) -> Remains:
         """Return what there is besides images: folders, rejected files, decisions of people, the profile."""
         meta = self._meta()
-        without_image = self._files.matching({"bool": {"must_not": [{"exists": {"field": "image"}}]}})
-        rejected = [(file_key(source).root, file_row(source), source.get("reason")) for source in without_image]
+        found = self._files.matching(WITHOUT_IMAGE)
+        rejected = [(file_key(source).root, file_row(source), source.get("reason")) for source in found]
         rejected.sort(key=lambda one: (meta.roots.index(one[0]), os.fsencode(one[1].path)))
         return Remains(
             profile=meta.profile,
@@ -389,7 +415,10 @@ class OpenSearchCatalog:
         )
 
     def store_remains(self, remains: Remains) -> None:
-        """Take over what another catalogue has besides images; called before the images are."""
+        """Take over what another catalogue has besides images, in place of what is here; called before the images are.
+
+        Folders that only this one knows stay known.
+        """
         self._patiently(lambda: writing.store_remains(self._library, remains))
 
 

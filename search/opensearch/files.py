@@ -32,6 +32,7 @@ PAGE = 5_000
 
 IMAGES = {"bool": {"filter": [{"exists": {"field": "image"}}, {"range": {"size": {"gt": UNFINISHED}}}]}}
 """Files that hold an image."""
+WITHOUT_IMAGE: Mapping[str, Any] = {"bool": {"must_not": [{"exists": {"field": "image"}}]}}
 REJECTED = {"bool": {"filter": [{"exists": {"field": "reason"}}], "must_not": [{"exists": {"field": "image"}}]}}
 
 

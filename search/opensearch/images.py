@@ -43,7 +43,7 @@ class Turn:
     """What models say of it, from `stored.said_by_models`; None leaves it as it is."""
     gained: dict[FileKey, FileRow] = field(default_factory=dict)
     lost: set[FileKey] = field(default_factory=set)
-    edit: Callable[[Edit], Edit] | None = None
+    edit: Callable[[Edit], Edit | None] | None = None
     ordinal: int | None = None
     """The one it has in another catalogue; otherwise it keeps its own, or gets the next."""
     anew: bool = False

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from search.catalog.rows import Edit
+from search.catalog.rows import Edit, Migrating
 from search.errors import ConfigError
 from search.opensearch.client import Client, ConflictError
 from search.opensearch.rewriting import Source, pages, read, rewrite
@@ -20,6 +20,7 @@ from search.types import EmbeddingSpace, ImageId
 
 META = "meta"
 COUNTER = "counter:ordinal"
+MIGRATION = "migration"
 KEPT_S = 1.0
 LAST_ORDINAL = 2**31 - 1
 """Of the mapping's integers."""
@@ -113,6 +114,15 @@ class State:
             raise ConfigError(f"this library has given out all of its {LAST_ORDINAL} numbers")
         return following - count
 
+    def migration(self) -> Migrating | None:
+        source = read(self._client, self.index, [MIGRATION])[MIGRATION].source
+        return None if source is None or source["body"] is None else Migrating(**source["body"])
+
+    def note_migration(self, migrating: Migrating | None) -> None:
+        noted = None if migrating is None else asdict(migrating)
+        source = _document("migration", MIGRATION, noted)
+        self._client.bulk([{"_index": self.index, "_id": MIGRATION, "_source": source}])
+
     # What people decided, by the image's id
 
     def edits(self, ids: Iterable[ImageId]) -> dict[ImageId, Edit]:
@@ -131,7 +141,10 @@ class State:
         self._write("hidden", {id: {} for id in ids})
 
     def restore(self, ids: Iterable[ImageId]) -> None:
-        self._client.bulk({"_op_type": "delete", "_index": self.index, "_id": f"hidden:{id}"} for id in ids)
+        self._forget("hidden", ids)
+
+    def forget_edits(self, ids: Iterable[ImageId]) -> None:
+        self._forget("edit", ids)
 
     def all_edits(self) -> Iterator[tuple[ImageId, Edit]]:
         for id, body in self._all("edit"):
@@ -151,6 +164,9 @@ class State:
             {"_index": self.index, "_id": key, "_source": _document(kind, key, body)}
             for key, body in ((f"{kind}:{id}", body) for id, body in bodies.items())
         )
+
+    def _forget(self, kind: str, ids: Iterable[ImageId]) -> None:
+        self._client.bulk({"_op_type": "delete", "_index": self.index, "_id": f"{kind}:{id}"} for id in ids)
 
     def _all(self, kind: str) -> Iterator[tuple[ImageId, Any]]:
         self._client.call(lambda raw: raw.indices.refresh(index=self.index))  # nobody else searches here

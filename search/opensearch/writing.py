@@ -20,15 +20,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import islice
 from pathlib import Path
 
-from search.catalog.rows import Batch, FileRow, Remains, StoredImage
+from search.catalog.rows import Batch, Edit, FileRow, Remains, StoredImage
 from search.config import Config
-from search.errors import Conflict
 from search.opensearch import files as file_documents
 from search.opensearch import schema
 from search.opensearch.client import Client
-from search.opensearch.files import FileKey, Files, file_row, images_of
+from search.opensearch.files import WITHOUT_IMAGE, FileKey, Files, file_key, file_row, images_of
 from search.opensearch.images import Images, Turn
 from search.opensearch.rewriting import Source
 from search.opensearch.state import State
@@ -116,17 +116,27 @@ def take_out(library: Library, ids: Iterable[ImageId]) -> bool:
     """Take out those of the images that are there, and return whether there was one."""
     found = library.images.read(ids, ["record.files"])
     library.state.hide(found)
-    files = [FileKey(root, file.path) for source in found.values() for root, file in files_of(source)]
-    settle(library, dict.fromkeys(files), {id: Turn(anew=True) for id in found})
+    _drop(library, found)
     return bool(found)
 
 
+def drop_images(library: Library, ids: Iterable[ImageId]) -> None:
+    """Take images away that may come back."""
+    wanted = iter(ids)
+    while some := list(islice(wanted, FORGOTTEN)):
+        _drop(library, library.images.read(some, ["record.files"]))
+
+
+def _drop(library: Library, found: Mapping[ImageId, Source]) -> None:
+    files = [FileKey(root, file.path) for source in found.values() for root, file in files_of(source)]
+    settle(library, dict.fromkeys(files), {id: Turn(anew=True) for id in found})
+
+
 def store_images(library: Library, images: Mapping[ImageId, StoredImage]) -> None:
-    """Take images over from another catalogue. Raises Conflict, and changes nothing, where an ordinal is taken."""
+    """Take images over from another catalogue. An image here that has one of the ordinals goes."""
     ordinals = {stored.ordinal: id for id, stored in images.items()}
-    for ordinal, id in library.images.owners(list(ordinals)).items():
-        if id != ordinals[ordinal]:
-            raise Conflict(f"number {ordinal} is that of image {id} here, and of image {ordinals[ordinal]} there")
+    owners = library.images.owners(list(ordinals))
+    drop_images(library, (id for ordinal, id in owners.items() if id != ordinals[ordinal]))
     library.state.give_out(0, least=max(ordinals) + 1)
     library.state.note_roots(root for stored in images.values() for root, _ in stored.files)
     files: dict[FileKey, Source | None] = {
@@ -147,19 +157,32 @@ def store_images(library: Library, images: Mapping[ImageId, StoredImage]) -> Non
 
 
 def store_remains(library: Library, remains: Remains) -> None:
-    """Take over what another catalogue has besides images."""
-    library.state.note_roots(remains.roots)
+    """Take over what another catalogue has besides images, in place of what is here."""
+    state = library.state
+    state.note_roots(remains.roots)
     if remains.space is not None:
         make_room_for(library, remains.space)
-    library.state.change(
+    state.change(
         lambda meta: replace(meta, profile=remains.profile, coming_profile=remains.coming_profile, space=remains.space)
     )
     rejected: dict[FileKey, Source | None] = {
-        FileKey(root, file.path): file_documents.document_of(root, file, reason=reason)
-        for root, file, reason in remains.rejected
+        file_key(source): None for source in library.files.matching(WITHOUT_IMAGE)
     }
+    for root, file, reason in remains.rejected:
+        rejected[FileKey(root, file.path)] = file_documents.document_of(root, file, reason=reason)
     settle(library, rejected)
-    library.state.keep_edits(remains.edits)
-    library.images.change({id: Turn(edit=lambda _, edit=edit: edit) for id, edit in remains.edits.items()})  # type: ignore[misc]
-    library.state.hide(remains.hidden)
+    _store_edits(library, remains.edits)
+    state.restore([id for id in state.all_hidden() if id not in remains.hidden])
+    state.hide(remains.hidden)
     take_out(library, remains.hidden)
+
+
+def _store_edits(library: Library, edits: Mapping[ImageId, Edit]) -> None:
+    library.state.forget_edits([id for id, _ in library.state.all_edits() if id not in edits])
+    library.state.keep_edits(edits)
+    edited = {*edits, *(id for id, _ in library.images.edits())}
+    library.images.change({id: _edited(edits.get(id)) for id in edited})
+
+
+def _edited(edit: Edit | None) -> Turn:
+    return Turn(edit=lambda _: edit)
