@@ -81,7 +81,7 @@ class OpenSearchCatalog:
         away, but not with ``wait_for_server``: then nothing is known yet, and each question raises it.
         ``client``: another way to the server than the options name.
         """
-        prefix = config.opensearch_prefix
+        prefix = schema.library(config)
         self._config = config
         self._client = client or connect(config)
         self._files = Files(self._client, schema.files(prefix))
@@ -95,7 +95,7 @@ class OpenSearchCatalog:
                 raise
 
     def _expect(self, *, create: bool) -> None:
-        prefix = self._config.opensearch_prefix
+        prefix = schema.library(self._config)
         if not self._is_there():
             if not create:
                 raise ConfigError(
@@ -111,11 +111,11 @@ class OpenSearchCatalog:
 
     def _make(self) -> None:
         """Make the indices that are missing. Two processes may do so at once."""
-        foreign = schema.current_index(self._client, self._config.opensearch_prefix) and self._images.count()
-        if foreign:
+        prefix = schema.library(self._config)
+        if schema.current_index(self._client, prefix) and self._images.count():
             raise ConfigError(
-                f"the prefix {self._config.opensearch_prefix} is that of a library whose catalogue is elsewhere: choose"
-                " another opensearch_prefix, or move the library with `snapseek migrate`"
+                f"the library {prefix} has images, but lacks its index of files or of all else: restore that from a"
+                " snapshot, or choose another opensearch_prefix"
             )
         for name in (self._state.index, self._files.index):
             schema.ensure_index(self._client, self._config, name)

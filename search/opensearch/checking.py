@@ -16,6 +16,9 @@ CHUNK = 1_000
 
 def problems(images: Images, files: Files, state: State) -> Iterator[Problem]:
     """Yield what is wrong. What another process is just writing may look so."""
+    doubled = images.count() - len(images.ordinals())
+    if doubled > 0:
+        yield Problem(f"{doubled} images share their number with another", images.index)
     yield from _of_images(images, files)
     yield from _of_files(images, files)
     space = state.meta().space

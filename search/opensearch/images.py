@@ -57,6 +57,8 @@ class Images:
         self.index = index
         self._client = client
         self._state = state
+        self._least = 0
+        """No ordinal below is given out by this process; 0 until it has looked what there is."""
 
     # Changing
 
@@ -86,7 +88,10 @@ class Images:
         waiting = [id for id in fresh if id not in hidden]
         given = {id: ordinal for id in waiting if (ordinal := turns[id].ordinal) is not None}
         waiting = [id for id in waiting if id not in given]
-        first = self._state.give_out(len(waiting)) if waiting else 0
+        if waiting and not self._least:
+            # The counter may be older than the images: a snapshot does not hold all indices at one moment.
+            self._least = self._highest() + 1
+        first = self._state.give_out(len(waiting), least=self._least) if waiting else 0
         return {**given, **{id: first + place for place, id in enumerate(waiting)}}
 
     def _after(
@@ -109,6 +114,12 @@ class Images:
         )
         listed = [(key.root, files[key]) for key in sorted(files, key=self._place)]
         return source_of(id, ordinal, {**vectors, **said}, listed, edit)
+
+    def _highest(self) -> int:
+        """Return the highest ordinal that an image has."""
+        body = {"size": 0, "aggs": {"highest": {"max": {"field": "ordinal"}}}}
+        answer = rewriting.search(self._client, self.index, body)
+        return int(answer["aggregations"]["highest"]["value"] or 0)
 
     def _place(self, key: FileKey) -> tuple[int, bytes]:
         """Return what the files of an image are sorted by: roots as they came, then paths."""

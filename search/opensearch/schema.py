@@ -63,6 +63,14 @@ def classical_bm25(version: str) -> float:
     return (1 + K1) / left_in
 
 
+def library(config: Config) -> str:
+    """Return what the names of a library begin with.
+
+    The two ways to use OpenSearch keep apart, so that a library can be moved from one to the other. No prefix has a dot.
+    """
+    return config.opensearch_prefix + (".knn" if config.store == "opensearch-knn" else "")
+
+
 def images(prefix: str) -> str:
     """Return the alias of the images of a library."""
     return f"{prefix}-images"
@@ -167,7 +175,7 @@ def _strict(**properties: Any) -> dict[str, Any]:
 
 def put_templates(client: Client, config: Config) -> None:
     """Write the templates that every index of the library is made by."""
-    prefix = config.opensearch_prefix
+    prefix = library(config)
     settings: dict[str, Any] = {
         "number_of_shards": config.opensearch_shards,
         "number_of_replicas": config.opensearch_replicas,
@@ -202,7 +210,7 @@ def current_index(client: Client, prefix: str) -> str | None:
 
 def ensure_images(client: Client, config: Config) -> str:
     """Return the index of the images, made with its alias if there is none. Two processes may do so at once."""
-    prefix = config.opensearch_prefix
+    prefix = library(config)
     name = current_index(client, prefix)
     if name is None:
         put_templates(client, config)
@@ -248,7 +256,7 @@ def next_index(client: Client, config: Config, vectors: Mapping[str, Any] | None
 
     One that a broken-off move left behind is taken away first. ``vectors``: mappings of vector fields, by name.
     """
-    prefix = config.opensearch_prefix
+    prefix = library(config)
     current = current_index(client, prefix)
     number = int(current.rsplit("-", 1)[1]) + 1 if current else 1
     name = f"{images(prefix)}-{number}"

@@ -23,7 +23,7 @@ class ClusterStores:
     """Satisfies `search.stores.Stores`. The catalogue writes what is searched here, so nothing has to catch up."""
 
     def __init__(self, config: Config, space: EmbeddingSpace) -> None:
-        self._prefix = config.opensearch_prefix
+        self._prefix = schema.library(config)
         self._client = connect(config)
         self._is_readable = False
         self.tags = OpenSearchTagStore(config, self._client)
@@ -57,7 +57,7 @@ class ClusterFinder:
     def __init__(self, config: Config, client: Client, tags: OpenSearchTagStore, space: EmbeddingSpace) -> None:
         self._client = client
         self._tags = tags
-        self._images = schema.images(config.opensearch_prefix)
+        self._images = schema.images(schema.library(config))
         self._field = schema.vector_field(space)
 
     def find(self, wanted: Wanted) -> Candidates:

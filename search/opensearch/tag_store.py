@@ -18,12 +18,12 @@ from pyroaring import BitMap
 from search.config import Config
 from search.errors import ConfigError, InvalidQuery, Unavailable
 from search.facets import facet_named
-from search.opensearch import aggregations, queries, schema
+from search.opensearch import aggregations, ordering, queries, schema
 from search.opensearch.client import Client, NotFoundError, RequestError
 from search.opensearch.documents import document_of
 from search.opensearch.queries import Query
 from search.tags import sharing
-from search.types import Facet, Filter, ImageRecord, Ordinals, Scores, TagKind
+from search.types import Facet, Filter, ImageRecord, Keys, Order, Ordinals, Place, Scores, TagKind
 from search.words import fold
 
 PAGE = 10_000
@@ -40,8 +40,8 @@ class OpenSearchTagStore:
     def __init__(self, config: Config, client: Client) -> None:
         self._config = config
         self._client = client
-        self._images = schema.images(config.opensearch_prefix)
-        self._state = schema.state(config.opensearch_prefix)
+        self._images = schema.images(schema.library(config))
+        self._state = schema.state(schema.library(config))
         self._is_there = False
         self._scale = functools.cache(self._asked_scale)
 
@@ -78,11 +78,11 @@ class OpenSearchTagStore:
 
     def rebuild(self, records: Iterable[ImageRecord], *, applied: int) -> None:
         """Hold these records and no others. Until they are all in, queries are answered by those that were there."""
-        before = schema.current_index(self._client, self._config.opensearch_prefix)
+        before = schema.current_index(self._client, schema.library(self._config))
         name = schema.next_index(self._client, self._config)
         self._client.bulk({"_index": name, **_written(record)} for record in records)
         self._complete(name, applied)
-        schema.put_in_place(self._client, self._config.opensearch_prefix, name)
+        schema.put_in_place(self._client, schema.library(self._config), name)
         if before is not None:
             self._client.bulk([{"_op_type": "delete", "_index": self._state, "_id": _note(before)}])
 
@@ -111,18 +111,19 @@ class OpenSearchTagStore:
         either = queries.any_of([queries.query_of(filter) for filter in filters])
         return self._matching(queries.all_of([either, queries.lying_within(ordinals)]))
 
-    def by_date(
-        self, filter: Filter, *, within: BitMap | None = None, oldest_first: bool = False, offset: int, k: int
-    ) -> Ordinals:
-        """Return k images from ``offset`` on by date of the picture, of those that match and lie ``within``.
+    def in_order(
+        self, order: Order, filter: Filter, *, within: BitMap | None = None, after: Place | None = None, k: int
+    ) -> tuple[Ordinals, Keys]:
+        """Return the next k images ``after`` a place, and their keys, of those that match and lie ``within``.
 
-        Those without a date come last, last indexed first.
+        By date, those without one come last, last indexed first. The image at the place need not be there any more.
         """
         if within is not None and not within:
-            return np.empty(0, np.uint32)
-        date = {"number.taken": {"order": "asc" if oldest_first else "desc", "missing": "_last"}}
-        hits = self._hits(queries.query_of(filter, within), [date, {"ordinal": "desc"}], limit=offset + k, start=offset)
-        return np.array([hit["sort"][1] for hit in hits], dtype=np.uint32)
+            return np.empty(0, np.uint32), np.empty(0, np.int64)
+        query, sort = queries.query_of(filter, within), ordering.sort_of(order)
+        hits = list(self._hits(query, sort, limit=k, after=ordering.values_of(order, after)))
+        ordinals = np.array([hit["sort"][1] for hit in hits], dtype=np.uint32)
+        return ordinals, np.array([ordering.key_of(order, hit["sort"][0]) for hit in hits], dtype=np.int64)
 
     def search_text(
         self, text: str, *, filter: Filter, within: BitMap | None = None, k: int
@@ -193,7 +194,7 @@ class OpenSearchTagStore:
             raise ConfigError(f"the index {name} was made by a later version of Snapseek")
         if version < schema.VERSION:
             name = schema.next_index(self._client, self._config)
-            schema.put_in_place(self._client, self._config.opensearch_prefix, name)
+            schema.put_in_place(self._client, schema.library(self._config), name)
         self._is_there = True
         return name
 
@@ -248,18 +249,19 @@ class OpenSearchTagStore:
         *,
         columns: Sequence[str] = (),
         limit: int | None = None,
-        start: int = 0,
+        after: Sequence[Any] = (),
     ) -> Iterator[Mapping[str, Any]]:
-        """Return the hits from ``start`` up to ``limit``, each with its sort values and columns, at one moment."""
+        """Return up to ``limit`` hits ``after`` some sort values, with their own and columns, at one moment."""
         body = {"query": query, "sort": list(sort), **_NUMBERS_ALONE, "docvalue_fields": list(columns)}
-        wanted = PAGE if limit is None else min(PAGE, limit - start)
+        if after:
+            body["search_after"] = list(after)
+        wanted = PAGE if limit is None else min(PAGE, limit)
         if wanted < 1:
             return iter(())
-        if start + wanted <= schema.MOST_HITS:
-            hits = self._page({**body, "from": start, "size": wanted})
-            if len(hits) < wanted or limit == start + wanted:
-                return iter(hits)
-        return islice(chain.from_iterable(self._pages(body)), start, limit)
+        hits = self._page({**body, "size": wanted})
+        if len(hits) < wanted or limit == wanted:
+            return iter(hits)
+        return islice(chain.from_iterable(self._pages(body)), limit)
 
     def _pages(self, body: Mapping[str, Any]) -> Iterator[list[Mapping[str, Any]]]:
         """Yield all hits page by page, from one point in time."""

@@ -171,7 +171,7 @@ def _indices(options: argparse.Namespace, config: Config) -> tuple[int, int]:
     from search.opensearch.client import connect
 
     client = connect(config)
-    names = f"{config.opensearch_prefix}-*"
+    names = f"{schema.library(config)}-*"
     try:
         client.call(lambda raw: raw.indices.flush(index=names, params={"force": "true", "wait_if_ongoing": "true"}))
         if options.merge:
@@ -195,7 +195,7 @@ def clean(options: argparse.Namespace, data: Path) -> None:
         config = config_of(options, data, store)
         client = connect(config)
         try:
-            schema.delete_all(client, config.opensearch_prefix)
+            schema.delete_all(client, schema.library(config))
         finally:
             client.close()
 

@@ -294,6 +294,18 @@ def test_no_ordinal_is_given_out_twice(config: Config) -> None:
         assert catalog._state.give_out(1) == 1001
 
 
+def test_a_counter_that_is_older_than_the_images_is_not_believed(config: Config, raw: OpenSearch) -> None:
+    with OpenSearchCatalog(config, create=True) as catalog:
+        write(catalog, catalog.root(PHOTOS), *range(1, 6))
+    raw.delete(index=schema.state(schema.library(config)), id="counter:ordinal")
+    with OpenSearchCatalog(config) as catalog:
+        write(catalog, catalog.root(PHOTOS), *range(6, 9))
+        assert len(catalog.ordinals()) == 8
+        doubled = {"script": {"source": "ctx._source.ordinal = 1"}, "query": {"term": {"ordinal": 2}}}
+        raw.update_by_query(index=catalog._images.index, body=doubled, refresh=True)
+        assert "1 images share their number with another" in [problem.what for problem in catalog.check()]
+
+
 def test_nobody_s_edit_gets_lost(config: Config) -> None:
     with OpenSearchCatalog(config, create=True) as catalog:
         write(catalog, catalog.root(PHOTOS), 1)
@@ -350,23 +362,23 @@ def test_what_is_asked_for_can_be_away(config: Config) -> None:
 
 
 def test_without_a_library_one_is_told_what_to_run(config: Config, raw: OpenSearch) -> None:
-    with pytest.raises(ConfigError, match=f"no library with prefix {config.opensearch_prefix} at .*snapseek index"):
+    with pytest.raises(ConfigError, match=f"no library with prefix {schema.library(config)} at .*snapseek index"):
         OpenSearchCatalog(config)
-    assert not raw.indices.exists(index=schema.files(config.opensearch_prefix))
+    assert not raw.indices.exists(index=schema.files(schema.library(config)))
 
 
 def test_a_prefix_with_the_tags_of_another_library_is_refused(config: Config, raw: OpenSearch) -> None:
     with OpenSearchCatalog(config, create=True) as catalog:
         write(catalog, catalog.root(PHOTOS), 1)
-    raw.indices.delete(index=schema.files(config.opensearch_prefix))
-    with pytest.raises(ConfigError, match="choose another opensearch_prefix"):
+    raw.indices.delete(index=schema.files(schema.library(config)))
+    with pytest.raises(ConfigError, match="lacks its index of files"):
         OpenSearchCatalog(config, create=True)
 
 
 def test_a_library_of_a_newer_version_is_refused(config: Config, raw: OpenSearch) -> None:
     OpenSearchCatalog(config, create=True).close()
     newer = {"_meta": {"snapseek": schema.VERSION + 1}}
-    raw.indices.put_mapping(index=schema.images(config.opensearch_prefix), body=newer)
+    raw.indices.put_mapping(index=schema.images(schema.library(config)), body=newer)
     with pytest.raises(ConfigError, match="newer Snapseek"):
         OpenSearchCatalog(config)
 
@@ -434,7 +446,7 @@ def test_what_is_asked_for_need_not_be_an_id(config: Config) -> None:
 
 def test_a_library_that_is_deleted_under_way_is_unavailable(config: Config) -> None:
     with OpenSearchCatalog(config, create=True) as catalog:
-        schema.delete_all(connect(config), config.opensearch_prefix)
+        schema.delete_all(connect(config), schema.library(config))
         for call in (catalog.counts, catalog.ordinals, lambda: catalog.records([1]), lambda: catalog.find(an_id(1))):
             with pytest.raises(Unavailable):
                 call()
