@@ -168,6 +168,7 @@ def sizes(options: argparse.Namespace, data: Path) -> dict[str, dict[str, int]]:
 
 
 def _indices(options: argparse.Namespace, config: Config) -> tuple[int, int]:
+    from search.opensearch import schema
     from search.opensearch.client import connect
 
     client = connect(config)
