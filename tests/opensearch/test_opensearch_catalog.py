@@ -213,7 +213,7 @@ def _after_a_run(catalog: Catalog) -> dict[str, object]:
 
 
 def _live(catalog: Catalog) -> None:
-    bring_up_to(catalog, BEFORE)
+    bring_up_to(catalog, BEFORE, size=len(BEFORE))
     catalog.edit(an_id(1), alt_text="One", add=[(TagKind.USER, "Rex")])
     catalog.edit(an_id(3), alt_text="Three")
 
