@@ -92,7 +92,10 @@ def index(paths: tuple[Path, ...], as_json: bool, **flags: Any) -> int:
 @click.option("--not", "not_", default="", help="What to move away from, in words.")
 @click.option("-k", default=10, show_default=True, help="Hits, 1–200.")
 @click.option("--facets", default="", help="Facets to count, as object,scene.")
-@click.option("--sort", type=click.Choice(["relevance", "newest", "oldest"]), default="relevance", show_default=True)
+@click.option(
+    "--sort", type=click.Choice(["relevance", "newest", "oldest", "random"]), default="relevance", show_default=True
+)
+@click.option("--seed", type=int, help="Of the random order; without one, every search has its own.")
 @click.option("--all", "everything", is_flag=True, help="No cut-off: the nearest pictures however far.")
 def search_(
     data: Path | None,
@@ -103,6 +106,7 @@ def search_(
     k: int,
     facets: str,
     sort: str,
+    seed: int | None,
     everything: bool,
 ) -> None:
     """Find pictures by TEXT, in which filter terms may stand: `two dogs playing -object:person`."""
@@ -119,6 +123,7 @@ def search_(
         k=k,
         facets=split_names(facets),
         sort=Sort(sort),
+        seed=seed,
         cutoff="none" if everything else "auto",
     )
     with open_services(load_config(data=data)) as services:
@@ -397,6 +402,52 @@ def adapt(data: Path | None, as_json: bool, folder: Path, output: Path, only: An
         return
     for key, value in report.items():
         click.echo(f"{key}: {value}")
+
+
+@command("eval")
+@click.argument("folder", type=click.Path(path_type=Path, exists=True, file_okay=False))
+@click.option("--profile", help="Models to index FOLDER with, where no library is named.")
+@click.option("--only", default="", help="What to measure, as captions,facets; all if not given.")
+@click.option("--questions", default=3_000, show_default=True, help="At most so many of each measure.")
+@click.option("--against", type=click.Path(path_type=Path), help="An earlier result: say what is better or worse.")
+@click.option("--keep", type=click.Path(path_type=Path), help="Write the result to this file: numbers only.")
+@click.option("--page", type=click.Path(path_type=Path), help="Write the tables into this Markdown file.")
+def eval_(
+    data: Path | None,
+    as_json: bool,
+    folder: Path,
+    profile: str | None,
+    only: str,
+    questions: int,
+    against: Path | None,
+    keep: Path | None,
+    page: Path | None,
+) -> None:
+    """Measure how well the pictures in FOLDER are found: captions.json beside them says what they show.
+
+    They are indexed into a library that is deleted afterwards, or asked for in the one that --data names. Measured are
+    captions and short questions by each system, false answers, `--not`, facets, objects, scenes, duplicates, latency.
+    """
+    from api.progress import Bar
+    from api.routes.search import split_names
+    from indexer.quality import results
+    from indexer.quality.run import evaluate
+
+    config = None if data is None else load_config(data=data)
+    before = results.read(against) if against else None
+    with Bar(unit="") as bar:
+        report = evaluate(config, folder, profile=profile, only=split_names(only), most=questions, progress=bar)
+    if keep:
+        results.keep(report, keep)
+    if page:
+        results.write_page(report, page)
+    changes, not_compared = results.changes(report, before) if before else ([], [])
+    if as_json:
+        emit({**report.as_dict(), "changes": [change.as_dict() for change in changes], "not_compared": not_compared})
+        return
+    click.echo(results.tables(report))
+    if before:
+        click.echo(results.said(changes, not_compared))
 
 
 @command("keys")

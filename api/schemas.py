@@ -8,6 +8,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from search import filters
+from search.shuffle import MAX_SEED
 from search.types import (
     Facet,
     Filter,
@@ -218,6 +219,7 @@ class SearchIn(Model):
     cursor: str | None = None
     facets: list[str] = []
     sort: Sort = Sort.RELEVANCE
+    seed: int | None = Field(None, ge=0, le=MAX_SEED, description="Of `random`; without one, every search has its own")
     mode: Mode = Mode.BLEND
     cutoff: Literal["auto", "none"] | float = "auto"
 
@@ -234,6 +236,7 @@ class SearchIn(Model):
             cursor=self.cursor,
             facets=tuple(self.facets),
             sort=self.sort,
+            seed=self.seed,
             mode=self.mode,
             cutoff=self.cutoff,
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import secrets
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -11,9 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 from pyroaring import BitMap
 
-from search import cursor, explain, fusion, limits, similar
+from search import cursor, explain, fusion, limits, paging, shuffle, similar
 from search.bitmaps import bitmap_of, ordinals_of
 from search.candidates import Candidates, Finder, Wanted, aligned
+from search.cursor import Position
 from search.errors import InvalidQuery, NotFound
 from search.facets import selectable_fields
 from search.filters import without_selection
@@ -26,7 +28,9 @@ from search.types import (
     Hit,
     ImageId,
     Mode,
+    Order,
     Ordinals,
+    Place,
     Plan,
     Query,
     Scores,
@@ -91,38 +95,36 @@ class SearchEngine:
         """
         started = time.perf_counter()
         limits.check(query)
-        offset = cursor.decode(query)
+        position = cursor.decode(query) or Position(seed=_seed(query))
         target, unwanted = self._target(query), self._unwanted(query)
         if target is None and not unwanted and not query.texts:
-            return self._browse(query, offset, started)
+            return self._browse(query, position, started)
         scope = self._facet_scope(query)
-        found = self._finder.find(self._wanted(query, scope, target, unwanted, offset + query.k))
+        found = self._finder.find(self._wanted(query, scope, target, unwanted, position.shown + query.k))
         cutoff = self._least_relevance(query, target is not None)
         ranking = self._cut(query, self._scored(query, target, unwanted, found), cutoff)
         matched = bitmap_of(ranking.ordinals)
         if scope != query.filter:
             ranking = ranking.take(np.isin(ranking.ordinals, ordinals_of(self._tags.among([query.filter], matched))))
-        end = offset + query.k
+        page, onward = self._page(query, ranking, position)
         return SearchResults(
-            hits=self._hits(query, self._page(query, ranking, offset)),
+            hits=self._hits(query, page),
             facets=self._facets(query, within=matched),
             total=len(ranking.ordinals),
             total_is_exact=found.complete,
             space=self.space,
             cutoff=cutoff,
-            next=cursor.encode(query, end) if end < len(ranking.ordinals) else None,
+            next=onward,
             plan=Plan(found.route, len(matched), found.allowed),
             took_ms=(time.perf_counter() - started) * 1000,
         )
 
-    def _browse(self, query: Query, offset: int, started: float) -> SearchResults:
-        """Return a page of all that matches the filter, by date: there is nothing to rank by."""
+    def _browse(self, query: Query, position: Position, started: float) -> SearchResults:
+        """Return a page of all that matches the filter, by date or at random: there is nothing to rank by."""
         total = self._tags.count(query.filter)
-        oldest_first = query.sort is Sort.OLDEST
-        ordinals = self._tags.by_date(query.filter, oldest_first=oldest_first, offset=offset, k=query.k)
+        ordinals, onward = self._in_order(query, position, query.filter, within=None)
         nothing = np.full(len(ordinals), np.nan, np.float32)
         page = Ranking(ordinals, np.ones(len(ordinals), np.float32), nothing, nothing, nothing)
-        end = offset + query.k
         return SearchResults(
             hits=self._hits(query, page),
             facets=self._facets(query, within=None),
@@ -130,7 +132,7 @@ class SearchEngine:
             total_is_exact=True,
             space=self.space,
             cutoff=None,
-            next=cursor.encode(query, end) if end < total else None,
+            next=onward,
             plan=Plan(Route.KEYWORD, total, total),
             took_ms=(time.perf_counter() - started) * 1000,
         )
@@ -226,17 +228,28 @@ class SearchEngine:
             kept |= np.isin(ranking.ordinals, ordinals_of(labelled))
         return ranking.take(np.flatnonzero(kept))
 
-    def _page(self, query: Query, ranking: Ranking, offset: int) -> Ranking:
-        if query.sort is Sort.RELEVANCE:
-            return ranking.take(fusion.best_first(ranking.score)[offset : offset + query.k])
-        ordinals = self._tags.by_date(
-            Filter(),
-            within=bitmap_of(ranking.ordinals),
-            oldest_first=query.sort is Sort.OLDEST,
-            offset=offset,
-            k=query.k,
-        )
-        return ranking.take(np.searchsorted(ranking.ordinals, ordinals))
+    def _page(self, query: Query, ranking: Ranking, position: Position) -> tuple[Ranking, str | None]:
+        """Return the hits after a position, and the cursor that goes on after them."""
+        if query.sort is not Sort.RELEVANCE:
+            ordinals, onward = self._in_order(query, position, Filter(), within=bitmap_of(ranking.ordinals))
+            return ranking.take(np.searchsorted(ranking.ordinals, ordinals)), onward
+        ranked = ranking.take(fusion.best_first(ranking.score))
+        left = paging.remaining(ranked.ordinals, position)
+        page = ranked.take(left[: query.k])
+        if len(left) <= query.k:
+            return page, None
+        return page, cursor.encode(query, paging.onward(ranked.ordinals, position, page.ordinals))
+
+    def _in_order(
+        self, query: Query, position: Position, filter: Filter, *, within: BitMap | None
+    ) -> tuple[Ordinals, str | None]:
+        """Return the next images by what they are, and the cursor that goes on after them."""
+        order = Order(Sort.NEWEST if query.sort is Sort.RELEVANCE else query.sort, position.seed)
+        ordinals, keys = self._tags.in_order(order, filter, within=within, after=position.after, k=query.k + 1)
+        if len(ordinals) <= query.k:
+            return ordinals, None
+        last = Place(int(keys[query.k - 1]), int(ordinals[query.k - 1]))
+        return ordinals[: query.k], cursor.encode(query, replace(position, after=last))
 
     def _hits(self, query: Query, page: Ranking) -> Sequence[Hit]:
         records = {r.ordinal: r for r in self._records.records([int(o) for o in page.ordinals])}
@@ -316,6 +329,11 @@ class SearchEngine:
             allowed=self._tags.count(filter),
             complete=len(ordinals) < ANN_CANDIDATES,
         )
+
+
+def _seed(query: Query) -> int:
+    """Return the seed of a first page; the cursors after it hold it."""
+    return secrets.randbelow(shuffle.MAX_SEED + 1) if query.seed is None else query.seed
 
 
 def _unit(vector: Vector) -> Vector:

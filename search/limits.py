@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 from search.errors import InvalidQuery
+from search.shuffle import MAX_SEED
 from search.types import Query
 
 MAX_K = 200
@@ -33,6 +34,8 @@ def check(query: Query) -> None:
             raise InvalidQuery(f"the weight of {name} must be 0–{MAX_WEIGHT:g}, got {weight}")
     if query.vector is not None and not (all(map(math.isfinite, query.vector)) and any(query.vector)):
         raise InvalidQuery("the vector must have finite numbers, not all of them zero")
+    if query.seed is not None and not 0 <= query.seed <= MAX_SEED:
+        raise InvalidQuery(f"the seed must be 0–{MAX_SEED:,}, got {query.seed}")
     if query.cutoff not in ("auto", "none") and not (
         isinstance(query.cutoff, int | float) and math.isfinite(query.cutoff) and 0 <= query.cutoff <= 1
     ):

@@ -19,8 +19,11 @@ from search.types import (
     Filter,
     ImageId,
     ImageRecord,
+    Keys,
     Matrix,
+    Order,
     Ordinals,
+    Place,
     Scores,
     Tag,
     TagKind,
@@ -176,12 +179,12 @@ class TagStore(Protocol):
         """Return which of the ordinals satisfy at least one of the filters. Cheap however many images there are."""
         ...
 
-    def by_date(
-        self, filter: Filter, *, within: BitMap | None = None, oldest_first: bool = False, offset: int, k: int
-    ) -> Ordinals:
-        """Return k images from ``offset`` on by date of the picture, of those that match and lie ``within``.
+    def in_order(
+        self, order: Order, filter: Filter, *, within: BitMap | None = None, after: Place | None = None, k: int
+    ) -> tuple[Ordinals, Keys]:
+        """Return the next k images ``after`` a place, and their keys, of those that match and lie ``within``.
 
-        Those without a date come last, last indexed first.
+        By date, those without one come last, last indexed first. The image at the place need not be there any more.
         """
         ...
 

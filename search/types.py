@@ -26,6 +26,9 @@ Ordinals = NDArray[np.uint32]
 
 Scores = NDArray[np.float32]
 
+Keys = NDArray[np.int64]
+"""What an `Order` sorts by."""
+
 
 class TagKind(StrEnum):
     """What sort of thing a tag says of an image."""
@@ -190,6 +193,26 @@ class Sort(StrEnum):
     RELEVANCE = "relevance"
     NEWEST = "newest"
     OLDEST = "oldest"
+    RANDOM = "random"
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """An order of images by what they are, whatever is asked: by date, or at random as a seed says.
+
+    Every image has its place in it that only a change of its date can move.
+    """
+
+    sort: Sort
+    seed: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where an image stands in an `Order`: lower keys come first; of equal ones, the highest ordinal."""
+
+    key: int
+    ordinal: int
 
 
 class Mode(StrEnum):
@@ -231,6 +254,8 @@ class Query:
     cursor: str | None = None
     facets: tuple[str, ...] = ()
     sort: Sort = Sort.RELEVANCE
+    seed: int | None = None
+    """Of the random order; None takes another at every first page."""
     mode: Mode = Mode.BLEND
     cutoff: str | float = "auto"
 

@@ -11,6 +11,7 @@ from api.schemas import SearchIn, SearchOut
 from search import filters
 from search.errors import InvalidQuery
 from search.limits import MAX_K
+from search.shuffle import MAX_SEED
 from search.types import Filter, Mode, Sort
 from search.types import Query as SearchQuery
 
@@ -27,6 +28,9 @@ def search(
     cursor: Annotated[str | None, Query(description="`next` of the page before")] = None,
     facets: Annotated[str, Query(description="Facets to count, separated by commas")] = "",
     sort: Sort = Sort.RELEVANCE,
+    seed: Annotated[
+        int | None, Query(ge=0, le=MAX_SEED, description="Of `random`; without one, every search has its own")
+    ] = None,
     mode: Mode = Mode.BLEND,
     cutoff: Annotated[str, Query(description="auto, none or the least relevance, 0–1")] = "auto",
 ) -> SearchOut:
@@ -39,6 +43,7 @@ def search(
         cursor=cursor,
         facets=split_names(facets),
         sort=sort,
+        seed=seed,
         mode=mode,
         cutoff=parse_cutoff(cutoff),
     )

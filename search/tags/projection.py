@@ -16,10 +16,11 @@ import numpy as np
 from numpy.typing import NDArray
 from pyroaring import BitMap
 
+from search import shuffle
 from search.bitmaps import bitmap_of, ordinals_of
 from search.tags.growing import Growing
 from search.tags.rows import POSTING
-from search.types import Ordinals
+from search.types import Keys, Order, Ordinals, Place, Sort
 
 MISSING = np.iinfo(np.int64).min
 """Below every span: those start at -sys.maxsize."""
@@ -169,18 +170,24 @@ class Projection:
             inside |= (numbers >= first) & (numbers <= last)
         return bitmap_of(np.flatnonzero(inside))
 
-    def by_date(self, images: BitMap, *, oldest_first: bool, offset: int, k: int) -> Ordinals:
-        """Return k of the images from ``offset`` on by date; ties, and those without one at the end, by ordinal, the
-        highest first. ``images`` must all be alive.
-        """
+    def in_order(self, order: Order, images: BitMap, *, after: Place | None, k: int) -> tuple[Ordinals, Keys]:
+        """Return the next k of the images after a place, and their keys. ``images`` must all be alive."""
         ordinals = ordinals_of(images)[::-1]
+        keys = self._keys(order, ordinals)
+        if after is not None:
+            ahead = (keys > after.key) | ((keys == after.key) & (ordinals < after.ordinal))
+            ordinals, keys = ordinals[ahead], keys[ahead]
+        if 0 < k < len(keys):  # the rest need not be sorted
+            among_first = keys <= np.partition(keys, k - 1)[k - 1]
+            ordinals, keys = ordinals[among_first], keys[among_first]
+        first = np.argsort(keys, kind="stable")[:k]
+        return ordinals[first], keys[first]
+
+    def _keys(self, order: Order, ordinals: Ordinals) -> Keys:
+        if order.sort is Sort.RANDOM:
+            return shuffle.keys(ordinals, order.seed)
         taken = self._numbers["taken"].at(ordinals)
-        key = np.where(taken == MISSING, UNDATED, taken if oldest_first else -taken)
-        end = min(offset + k, len(key))
-        if 0 < end < len(key):  # the rest need not be sorted
-            among_first = key <= np.partition(key, end - 1)[end - 1]
-            ordinals, key = ordinals[among_first], key[among_first]
-        return ordinals[np.argsort(key, kind="stable")[offset:end]]
+        return np.where(taken == MISSING, UNDATED, taken if order.sort is Sort.OLDEST else -taken)
 
     def count(self, fields: Collection[str], images: BitMap, least: float | None = None) -> dict[str, dict[str, int]]:
         """Return for each field, by label, how many of the images have each value that any of them has.

@@ -20,7 +20,7 @@ from search.facets import facet_named
 from search.tags import counting, fulltext, schema, sharing, terms
 from search.tags.projection import Entry, Projection, Value
 from search.tags.rows import Row, row_of
-from search.types import Facet, Filter, ImageRecord, Ordinals, Scores, TagKind
+from search.types import Facet, Filter, ImageRecord, Keys, Order, Ordinals, Place, Scores, TagKind
 from search.words import fold, writable
 
 COMPLETED_FIELDS = tuple(kind.value for kind in TagKind if kind not in (TagKind.TEXT, TagKind.MODERATION))
@@ -101,16 +101,15 @@ class SqliteTagStore:
         with self._reading() as (projection, connection):
             return BitMap.union(BitMap(), *(terms.match(f, projection, connection) & ordinals for f in filters))
 
-    def by_date(
-        self, filter: Filter, *, within: BitMap | None = None, oldest_first: bool = False, offset: int, k: int
-    ) -> Ordinals:
-        """Return k images from ``offset`` on by date of the picture, of those that match and lie ``within``.
+    def in_order(
+        self, order: Order, filter: Filter, *, within: BitMap | None = None, after: Place | None = None, k: int
+    ) -> tuple[Ordinals, Keys]:
+        """Return the next k images ``after`` a place, and their keys, of those that match and lie ``within``.
 
-        Those without a date come last, last indexed first.
+        By date, those without one come last, last indexed first. The image at the place need not be there any more.
         """
         with self._reading() as (projection, connection):
-            images = _scope(filter, within, projection, connection)
-            return projection.by_date(images, oldest_first=oldest_first, offset=offset, k=k)
+            return projection.in_order(order, _scope(filter, within, projection, connection), after=after, k=k)
 
     def search_text(
         self, text: str, *, filter: Filter, within: BitMap | None = None, k: int

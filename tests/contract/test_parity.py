@@ -31,7 +31,7 @@ from tag_stores import open_embedded, open_opensearch
 from search.facets import FACETS
 from search.protocols import TagStore
 from search.tags.sqlite_store import SqliteTagStore
-from search.types import Facet, Filter, ImageRecord, Location, Tag, TagKind
+from search.types import Facet, Filter, ImageRecord, Location, Order, Place, Sort, Tag, TagKind
 from search.words import fold
 
 MANY_LABELS = (
@@ -140,11 +140,12 @@ def test_stores_agree(
     assert one.count(filter) == two.count(filter)
     if within is not None:
         assert one.among([filter, other], within) == two.among([filter, other], within)
-    for oldest_first in (False, True):
-        dated = [
-            store.by_date(filter, within=within, oldest_first=oldest_first, offset=5, k=50).tolist() for store in stores
-        ]
-        assert dated[0] == dated[1]
+    for order in (Order(Sort.NEWEST), Order(Sort.OLDEST), Order(Sort.RANDOM, 2**32 - 1)):
+        ordinals, keys = one.in_order(order, filter, within=within, k=50)
+        after = Place(int(keys[-1]), int(ordinals[-1])) if len(keys) else None
+        for place in (None, after):
+            found = [store.in_order(order, filter, within=within, after=place, k=50) for store in stores]
+            assert [part.tolist() for part in found[0]] == [part.tolist() for part in found[1]]
     facets = [read(store.facets(list(FACETS), filter, within=within, size=1000)) for store in stores]
     assert facets[0] == facets[1]
     found = [store.search_text(text, filter=filter, within=within, k=1000) for store in stores]

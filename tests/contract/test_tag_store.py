@@ -28,7 +28,7 @@ from search.filters import parse, without_selection
 from search.matching import matches
 from search.protocols import TagProjection
 from search.tags.sqlite_store import SqliteTagStore
-from search.types import Filter, ImageRecord, Op, TagKind, Term
+from search.types import Filter, ImageRecord, Op, Order, Place, Sort, TagKind, Term
 from search.words import fold
 
 Open = Callable[[], TagProjection]
@@ -333,14 +333,40 @@ def test_images_by_date_are_newest_or_oldest_first_and_those_without_one_come_la
     taken = ["2024-05-02", None, "1969-12-31", "2024-05-02", None, "2025-01-01"]
     store.upsert([an_image(ordinal=n, taken_at=date, colors=["red"] * (n < 5)) for n, date in enumerate(taken)])
 
-    def by_date(expression: str = "", **options: Any) -> list[int]:
-        return store.by_date(parse(expression), **{"offset": 0, "k": 10, **options}).tolist()
+    def by_date(expression: str = "", sort: Sort = Sort.NEWEST, **options: Any) -> list[int]:
+        return store.in_order(Order(sort), parse(expression), **{"k": 10, **options})[0].tolist()
 
     assert by_date() == [5, 3, 0, 2, 4, 1]
-    assert by_date(oldest_first=True) == [2, 3, 0, 5, 4, 1]
+    assert by_date(sort=Sort.OLDEST) == [2, 3, 0, 5, 4, 1]
     assert by_date("color:red", within=BitMap([0, 1, 2, 5, 9])) == [0, 2, 1]
-    assert [by_date(offset=n, k=2) for n in (0, 2, 4, 6)] == [[5, 3], [0, 2], [4, 1], []]
     assert by_date(within=BitMap()) == []
+
+
+ORDERS = [Order(Sort.NEWEST), Order(Sort.OLDEST), Order(Sort.RANDOM, 7), Order(Sort.RANDOM, 2**32 - 1)]
+
+
+@pytest.mark.parametrize("order", ORDERS, ids=str)
+def test_an_order_goes_on_after_a_place_whose_image_may_be_gone(store: TagProjection, order: Order) -> None:
+    taken = ["2024-05-02", None, "1969-12-31", "2024-05-02", None, "2025-01-01", "0001-01-01", None]
+    store.upsert([an_image(ordinal=n, taken_at=date) for n, date in enumerate(taken)])
+    ordinals, keys = store.in_order(order, Filter(), k=100)
+    assert sorted(ordinals.tolist()) == list(range(8))
+    places = [Place(key, n) for key, n in zip(keys.tolist(), ordinals.tolist(), strict=True)]
+    assert places == sorted(places, key=lambda place: (place.key, -place.ordinal))
+    for passed, place in enumerate(places, start=1):
+        after, its_keys = store.in_order(order, Filter(), after=place, k=3)
+        assert after.tolist() == ordinals[passed : passed + 3].tolist()
+        assert its_keys.tolist() == keys[passed : passed + 3].tolist()
+    store.delete(BitMap([places[3].ordinal]))
+    assert store.in_order(order, Filter(), after=places[3], k=9)[0].tolist() == ordinals[4:].tolist()
+
+
+def test_a_random_order_is_another_for_another_seed_and_the_same_for_the_same(store: TagProjection) -> None:
+    store.upsert([an_image(ordinal=n) for n in range(30)])
+    orders = [store.in_order(Order(Sort.RANDOM, seed), Filter(), k=30)[0].tolist() for seed in (0, 1, 2, 0)]
+    assert orders[0] == orders[3]
+    assert len(set(map(tuple, orders))) == 3
+    assert orders[0][:5] == [20, 13, 27, 12, 6]
 
 
 def test_images_share_labels_with_a_picture_and_rare_labels_count_more(store: TagProjection) -> None:

@@ -17,7 +17,7 @@ from search.filters import parse
 from search.opensearch import aggregations, schema, tag_store
 from search.opensearch.client import Client, connect
 from search.opensearch.tag_store import OpenSearchTagStore
-from search.types import Filter
+from search.types import Filter, Order, Place, Sort
 
 
 @pytest.fixture
@@ -44,10 +44,11 @@ def test_answers_of_several_pages_are_whole_and_in_order(
     assert store.match(parse("object:dog"), limit=8) == BitMap(range(8))
     assert store.match(parse("object:dog"), limit=9) == BitMap(range(9))
     assert store.among([parse("object:dog")], BitMap(range(3, 99, 2))) == BitMap(range(3, 25, 2))
-    assert store.by_date(Filter(), oldest_first=True, offset=3, k=4).tolist() == [3, 4, 5, 6]
-    assert store.by_date(Filter(), offset=17, k=3).tolist() == [7, 6, 5]
-    assert store.by_date(Filter(), offset=23, k=5).tolist() == [1, 0]
-    assert store.by_date(Filter(), offset=30, k=5).tolist() == []
+    ordinals, keys = store.in_order(Order(Sort.OLDEST), Filter(), k=6)
+    assert ordinals.tolist() == [0, 1, 2, 3, 4, 5]
+    third = Place(int(keys[2]), 2)
+    assert store.in_order(Order(Sort.OLDEST), Filter(), after=third, k=6)[0].tolist() == [3, 4, 5, 6, 7, 8]
+    assert store.in_order(Order(Sort.OLDEST), Filter(), after=third, k=99)[0].tolist() == list(range(3, 25))
     assert store.delete(BitMap(range(20))) == 20
     assert store.match(Filter()) == BitMap(range(20, 25))
 
