@@ -25,6 +25,8 @@ log = logging.getLogger(__name__)
 
 PAUSE_S = 1.0
 """What a server could not do is not tried again for so long, however many requests come."""
+LONGEST_S = 2.0
+"""So long a request waits for another one that brings in the latest changes."""
 
 Answer = TypeVar("Answer")
 
@@ -140,8 +142,13 @@ class _Pause:
         self._failed: tuple[float, str] | None = None
 
     def attempt(self, function: Callable[[], Answer]) -> Answer:
-        """Return what a function returns. Raises Unavailable as it does, and again for a second without calling it."""
-        with self._lock:
+        """Return what a function returns. Raises Unavailable as it does, and again for a second without calling it.
+
+        Raises it also where another attempt takes longer than who asks should wait.
+        """
+        if not self._lock.acquire(timeout=LONGEST_S):
+            raise Unavailable("the latest changes are being brought in")
+        try:
             if self._failed is not None and time.monotonic() < self._failed[0]:
                 raise Unavailable(self._failed[1])
             try:
@@ -153,6 +160,8 @@ class _Pause:
                 raise
             self._failed = None
             return answer
+        finally:
+            self._lock.release()
 
 
 @contextmanager

@@ -205,7 +205,9 @@ class OpenSearchTagStore:
 
     def _complete(self, name: str, applied: int | None) -> None:
         """Make what was written visible, and then note up to which change the index is complete."""
-        self._client.call(lambda raw: raw.indices.refresh(index=name))
+        done = self._client.call(lambda raw: raw.indices.refresh(index=name))
+        if done["_shards"]["failed"]:
+            raise Unavailable(f"{done['_shards']['failed']} shards of {name} do not show yet what was written")
         if applied is not None:
             schema.ensure_index(self._client, self._config, self._state)
             note = {"kind": "applied", "body": {"change": applied, "index": self._identity(name)}}
