@@ -89,7 +89,7 @@ def _holds(term: Term, record: ImageRecord, overall: float | None) -> bool:  # n
             texts = (record.caption or "", record.alt_text or "", _ocr_text(record, overall))
             return any(contains_phrase(text, phrase) for phrase in term.values for text in texts)
         case "source":
-            return not folded(term).isdisjoint(_sources(record, overall))
+            return not folded(term).isdisjoint(sources(record, overall))
         case "has":
             return not folded(term).isdisjoint(_features(record, overall))
     kind, wanted = tag_kind(term), folded(term)
@@ -119,7 +119,7 @@ def _ocr_text(record: ImageRecord, overall: float | None) -> str:
     return " ".join(tag.label for tag in _counting(record, overall) if tag.kind is TagKind.TEXT)
 
 
-def _sources(record: ImageRecord, overall: float | None) -> Iterator[str]:
+def sources(record: ImageRecord, overall: float | None) -> Iterator[str]:
     """Yield who said something of the image: of its tags, and of its caption and alt text, which always count."""
     yield from (fold(tag.source) for tag in _counting(record, overall))
     if record.caption and record.caption_source:

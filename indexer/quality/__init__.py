@@ -1,0 +1,1 @@
+"""Measure a library against what people said of its pictures: `snapseek eval`."""
