@@ -1,6 +1,6 @@
 """The `next` of an answer: an opaque text that says how far a query has come, good for that query only.
 
-docs/adr/0009 says why it holds what it holds. It is no secret: whoever makes one up sees what any other query shows.
+docs/adr/0010 says why it holds what it holds. It is no secret: whoever makes one up sees what any other query shows.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ def decode(query: Query) -> Position | None:
 
 def _digest(query: Query) -> str:
     """Identify what is ranked; the page size and what is counted may change from page to page."""
-    ranked = replace(query, cursor=None, k=1, facets=())
+    ranked = replace(query, cursor=None, k=1, facets=(), facet_size=None, facet_prefix="", conjunctive=(), ranges=())
     return hashlib.sha256(repr(ranked).encode()).hexdigest()[:16]
 
 

@@ -36,6 +36,7 @@ from search.types import (
     Scores,
     SearchResults,
     SimilarBy,
+    Range,
     Sort,
     Tag,
     TagKind,
@@ -125,6 +126,7 @@ class SearchEngine:
         ordinals, onward = self._in_order(query, position, query.filter, within=None)
         nothing = np.full(len(ordinals), np.nan, np.float32)
         page = Ranking(ordinals, np.ones(len(ordinals), np.float32), nothing, nothing, nothing)
+            ranges=self._ranges(query, within=matched),
         return SearchResults(
             hits=self._hits(query, page),
             facets=self._facets(query, within=None),
@@ -143,6 +145,7 @@ class SearchEngine:
             return None
         parts: list[tuple[float, Vector]] = []
         if query.texts:
+            ranges=self._ranges(query, within=None),
             parts += [(query.weights.text, self._text_vector(text)) for text in query.texts]
         parts += [(query.weights.image, self._embedding(id)) for id in query.images]
         if query.vector is not None:
@@ -164,14 +167,25 @@ class SearchEngine:
     def _facet_scope(self, query: Query) -> Filter:
         """Return the filter that scores are needed for: the counts of a facet leave its own selection out."""
         scope = query.filter
-        for field in selectable_fields(query.facets):
+        counted = [name for name in query.facets if name not in query.conjunctive]
+        for field in (*selectable_fields(counted), *query.ranges):
             scope = without_selection(scope, field)
         return scope
 
     def _facets(self, query: Query, *, within: BitMap | None) -> Sequence[Facet]:
         if not query.facets:
             return ()
-        return self._tags.facets(query.facets, query.filter, within=within, size=limits.FACET_VALUES)
+        return self._tags.facets(
+            query.facets,
+            query.filter,
+            within=within,
+            size=query.facet_size or limits.FACET_VALUES,
+            prefix=query.facet_prefix,
+            conjunctive=query.conjunctive,
+        )
+
+    def _ranges(self, query: Query, *, within: BitMap | None) -> Sequence[Range]:
+        return self._tags.ranges(query.ranges, query.filter, within=within) if query.ranges else ()
 
     def _wanted(
         self, query: Query, scope: Filter, target: Vector | None, unwanted: Sequence[Vector], page_end: int
@@ -321,6 +335,7 @@ class SearchEngine:
         """Return the images that share labels with a picture, and how much of them in place of the keyword score."""
         shared = self._tags.search_labels(labels, filter=filter, k=ANN_CANDIDATES)
         ordinals = np.sort(shared[0])
+            ranges=(),
         return Candidates(
             Route.KEYWORD,
             ordinals,

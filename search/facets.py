@@ -7,7 +7,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from search.errors import InvalidQuery
-from search.types import FacetValue
+from search.selection import without_selection
+from search.types import FacetValue, Filter
 from search.words import fold
 
 UNBOUNDED = sys.maxsize
@@ -30,10 +31,24 @@ class FacetSpec:
     title: str
     field: str
     """The field of the filter language that a value of it selects."""
+    many: bool
+    """Whether an image can have several values, so that to have one and another is something to ask for."""
+
+
+@dataclass(frozen=True, slots=True)
+class FacetWish:
+    """Which values of facets are listed, and how they are counted."""
+
+    size: int
+    """The commonest; selected ones are listed besides."""
+    prefix: str = ""
+    """Only values with a word that starts so."""
+    conjunctive: tuple[str, ...] = ()
+    """Facets whose own selection narrows their counts: those of what is left if a value has to hold as well."""
 
 
 FACETS: Mapping[str, FacetSpec] = {
-    name: FacetSpec(name, title, field=name)
+    name: FacetSpec(name, title, field=name, many=name not in ("people", "orientation", "year"))
     for name, title in (
         ("object", "Objects"),
         ("class", "Looks like"),
@@ -46,6 +61,7 @@ FACETS: Mapping[str, FacetSpec] = {
         ("orientation", "Orientation"),
         ("year", "Year"),
         ("compound", "Combinations"),
+        ("user", "Added by people"),
         ("moderation", "Moderation"),
         ("source", "Found by"),
     )
@@ -60,6 +76,27 @@ def facet_named(name: str) -> FacetSpec:
     return spec
 
 
+RANGES: Mapping[str, str] = {"people": "People", "year": "Year", "width": "Width", "height": "Height"}
+"""The fields of numbers that can be narrowed from and to, with their titles."""
+
+
+def check_ranges(names: Iterable[str]) -> None:
+    """Raise InvalidQuery, with the names there are, for one that is no range."""
+    for name in names:
+        if name not in RANGES:
+            raise InvalidQuery(f"there is no range {name!r}; there are {', '.join(RANGES)}")
+
+
+def starts_a_word(prefix: str, value: str) -> bool:
+    """Return whether a word of a value starts with a prefix, as labels are compared; every one does with none."""
+    return f" {fold(prefix)}" in f" {fold(value)}"
+
+
+def counted_under(filter: Filter, field: str, wish: FacetWish) -> Filter:
+    """Return the filter that a facet is counted under: without its own selection, unless it has to hold as well."""
+    return filter if field in wish.conjunctive else without_selection(filter, field)
+
+
 def selectable_fields(names: Iterable[str]) -> tuple[str, ...]:
     """Return the filter fields of the named facets, each once. Raises InvalidQuery for a name that is no facet."""
     return tuple(dict.fromkeys(facet_named(name).field for name in names))
@@ -70,14 +107,16 @@ def people_bucket(count: int) -> str:
     return next(name for name, (first, last) in PEOPLE_BUCKETS.items() if first <= count <= last)
 
 
-def listed(counts: Mapping[str, int], selected: Iterable[str], size: int) -> tuple[FacetValue, ...]:
+def listed(counts: Mapping[str, int], selected: Iterable[str], size: int, prefix: str = "") -> tuple[FacetValue, ...]:
     """Return the ``size`` commonest values and all selected ones, by count and then by value.
 
-    Values that no image has are left out unless selected. ``counts`` has one spelling for each value.
+    Values that no image has are left out unless selected, and those without a word that starts with ``prefix`` anyway.
+    ``counts`` has one spelling for each value.
     """
-    chosen = {fold(value): value for value in selected}
+    chosen = {fold(value): value for value in selected if starts_a_word(prefix, value)}
     spelt = {fold(value): value for value in counts}
-    values = [FacetValue(value, count, fold(value) in chosen) for value, count in counts.items() if count]
+    wanted = [(value, count) for value, count in counts.items() if count and starts_a_word(prefix, value)]
+    values = [FacetValue(value, count, fold(value) in chosen) for value, count in wanted]
     values.sort(key=_by_count)
     values = values[:size] + [value for value in values[size:] if value.selected]
     shown = {fold(value.value) for value in values}

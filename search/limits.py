@@ -15,7 +15,10 @@ MAX_PARTS = 16
 """Texts, or pictures, in one query."""
 MAX_WEIGHT = 100.0
 FACET_VALUES = 30
-"""Values listed for a facet; selected ones are always listed."""
+"""Values listed for a facet if nothing else is said; selected ones are always listed."""
+MAX_FACET_VALUES = 1_000
+MAX_PREFIX = 100
+"""Characters."""
 KEYWORD_HITS = 1_000
 
 
@@ -34,12 +37,20 @@ def check(query: Query) -> None:
             raise InvalidQuery(f"the weight of {name} must be 0–{MAX_WEIGHT:g}, got {weight}")
     if query.vector is not None and not (all(map(math.isfinite, query.vector)) and any(query.vector)):
         raise InvalidQuery("the vector must have finite numbers, not all of them zero")
+    check_listed(FACET_VALUES if query.facet_size is None else query.facet_size, query.facet_prefix)
     if query.seed is not None and not 0 <= query.seed <= MAX_SEED:
         raise InvalidQuery(f"the seed must be 0–{MAX_SEED:,}, got {query.seed}")
     if query.cutoff not in ("auto", "none") and not (
         isinstance(query.cutoff, int | float) and math.isfinite(query.cutoff) and 0 <= query.cutoff <= 1
     ):
         raise InvalidQuery(f"cutoff must be auto, none or a relevance of 0–1, got {query.cutoff!r}")
+
+
+def check_listed(facet_size: int, prefix: str) -> None:
+    if not 1 <= facet_size <= MAX_FACET_VALUES:
+        raise InvalidQuery(f"a facet lists 1–{MAX_FACET_VALUES:,} values, got {facet_size}")
+    if len(prefix) > MAX_PREFIX:
+        raise InvalidQuery(f"the beginning of a value may have {MAX_PREFIX} characters, got {len(prefix)}")
 
 
 def check_parts(what: str, count: int) -> None:

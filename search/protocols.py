@@ -24,6 +24,7 @@ from search.types import (
     Order,
     Ordinals,
     Place,
+    Range,
     Scores,
     Tag,
     TagKind,
@@ -208,12 +209,29 @@ class TagStore(Protocol):
         """
         ...
 
-    def facets(self, names: Collection[str], filter: Filter, *, within: BitMap | None, size: int) -> list[Facet]:
+    def facets(
+        self,
+        names: Collection[str],
+        filter: Filter,
+        *,
+        within: BitMap | None,
+        size: int,
+        prefix: str = "",
+        conjunctive: Collection[str] = (),
+    ) -> list[Facet]:
         """Return each named facet's top ``size`` values over the images that match ``filter`` and lie ``within``.
 
         Disjunctive: a facet's own selection (terms on its field that are neither negated nor counted) is left out of
-        its own counts, all others apply.
-        Selected values are always listed. By count, then value. Raises InvalidQuery for a name that is no facet.
+        its own counts, all others apply. Not so of ``conjunctive`` facets: theirs applies as well.
+        With a ``prefix``, only values with a word that starts so are listed. Selected values are always listed.
+        By count, then value. Raises InvalidQuery for a name that is no facet.
+        """
+        ...
+
+    def ranges(self, names: Collection[str], filter: Filter, *, within: BitMap | None) -> list[Range]:
+        """Return the least and greatest number of each named field over the images that match and lie ``within``.
+
+        A field's own selection is left out, as for facets; so is a field that none of the images has.
         """
         ...
 

@@ -253,6 +253,14 @@ class Query:
     k: int = 24
     cursor: str | None = None
     facets: tuple[str, ...] = ()
+    facet_size: int | None = None
+    """Values listed for a facet, if not the usual number; selected ones are always listed."""
+    facet_prefix: str = ""
+    """Only values with a word that starts so are listed."""
+    conjunctive: tuple[str, ...] = ()
+    """Facets whose own selection narrows their counts too: a value counts what is left if it has to hold as well."""
+    ranges: tuple[str, ...] = ()
+    """Number fields whose least and greatest value is wanted."""
     sort: Sort = Sort.RELEVANCE
     seed: int | None = None
     """Of the random order; None takes another at every first page."""
@@ -289,6 +297,15 @@ class Facet:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
+@dataclass(frozen=True, slots=True)
+class Range:
+    """The least and the greatest number that images have in a field."""
+
+    field: str
+    least: int
+    most: int
+
+
     """How a query was answered; returned with every answer."""
 
     route: str
@@ -302,6 +319,7 @@ class SearchResults:
     facets: Sequence[Facet]
     total: int
     total_is_exact: bool
+    ranges: Sequence[Range]
     space: EmbeddingSpace | None
     cutoff: float | None
     """The least relevance of a hit, or None where nothing was cut."""

@@ -13,12 +13,13 @@ from typing import Any
 
 from pyroaring import BitMap
 
-from search.facets import PEOPLE_BUCKETS, FacetSpec, listed
-from search.matching import filter_confidence
+from search.facets import PEOPLE_BUCKETS, FacetSpec, FacetWish, counted_under, listed
+from search.fields import TAG_FIELDS
+from search.matching import filter_confidence, least_confidence
 from search.opensearch.documents import SEPARATOR, cut
-from search.opensearch.queries import EVERYTHING, Query, all_of, holding, query_of, reaching
+from search.opensearch.queries import EVERYTHING, Query, all_of, any_of, holding, query_of, reaching
 from search.selection import selected_values, without_selection
-from search.types import Facet, Filter, Op, Term
+from search.types import PERSON, Facet, Filter, Op, Range, TagKind, Term
 from search.words import fold
 
 Aggregation = dict[str, Any]
@@ -30,19 +31,23 @@ OF_EACH_SHARD = 5_000
 WITHOUT_CONFIDENCE = frozenset({"orientation", "year"})
 
 LONGEST_PREFIX = 200
+MOST_PERSONS = 10_000
+"""In one picture."""
 
 Counts = dict[str, int]
 
 
-def scopes(specs: Sequence[FacetSpec], filter: Filter) -> list[tuple[Filter, list[FacetSpec]]]:
+def scopes(specs: Sequence[FacetSpec], filter: Filter, wish: FacetWish) -> list[tuple[Filter, list[FacetSpec]]]:
     """Return the filters that facets are counted under, each with its facets."""
     found: dict[Filter, list[FacetSpec]] = defaultdict(list)
     for spec in specs:
-        found[without_selection(filter, spec.field)].append(spec)
+        found[counted_under(filter, spec.field, wish)].append(spec)
     return list(found.items())
 
 
-def counting(scope: Filter, specs: Iterable[FacetSpec], filter: Filter, within: BitMap | None) -> dict[str, Any]:
+def counting(
+    scope: Filter, specs: Iterable[FacetSpec], filter: Filter, within: BitMap | None, wish: FacetWish
+) -> dict[str, Any]:
     """Return the search that counts the facets of a scope."""
     overall = filter_confidence(filter)
     asked: dict[str, Aggregation] = {}
@@ -52,14 +57,14 @@ def counting(scope: Filter, specs: Iterable[FacetSpec], filter: Filter, within: 
             numbers = dict.fromkeys((*PEOPLE_BUCKETS, *selected))
             asked["people"] = {"filters": {"filters": {n: holding(_equal("people", n), overall) for n in numbers}}}
             continue
-        asked[spec.field] = _common(spec.field, overall)
+        asked[spec.field] = _common(spec.field, overall, fold(wish.prefix)[:LONGEST_PREFIX])
         if selected:
             chosen = {value: holding(_equal(spec.field, value), overall) for value in selected}
             asked[_selected(spec.field)] = {"filters": {"filters": chosen}, "aggs": {"spelt": _spelt(spec, selected)}}
     return {"size": 0, "track_total_hits": False, "query": query_of(scope, within), "aggs": asked}
 
 
-def facet(spec: FacetSpec, filter: Filter, counted: Mapping[str, Any], size: int) -> Facet:
+def facet(spec: FacetSpec, filter: Filter, counted: Mapping[str, Any], wish: FacetWish) -> Facet:
     """Return a facet from the ``aggregations`` of the answer."""
     selected = selected_values(filter, spec.field)
     if spec.field == "people":
@@ -71,7 +76,33 @@ def facet(spec: FacetSpec, filter: Filter, counted: Mapping[str, Any], size: int
         for value, bucket in chosen.items():
             if fold(value) not in known:
                 counts[_spelling(value, bucket["spelt"])] = int(bucket["doc_count"])
-    return Facet(spec.name, listed(counts, selected, size))
+    return Facet(spec.name, listed(counts, selected, wish.size, wish.prefix))
+
+
+def reaching_over(name: str, filter: Filter, within: BitMap | None) -> dict[str, Any]:
+    """Return the search for the range of a field of numbers."""
+    overall = filter_confidence(filter)
+    asked: dict[str, Aggregation] = {end: {end: {"field": f"number.{name}"}} for end in ("min", "max")}
+    if name == "people" and overall is not None:
+        # An image that shows n persons at the confidence has a first, a second … and an nth tag that reaches it.
+        persons: list[Query] = [{"term": {"tags.kind": TagKind.OBJECT}}, {"term": {"tags.label": PERSON}}]
+        numbered = {"terms": {"field": "tags.n", "size": MOST_PERSONS}}
+        matching = {"filter": all_of([*persons, reaching(overall)]), "aggs": {"values": numbered}}
+        asked = {"persons": {"nested": {"path": "tags"}, "aggs": {"matching": matching}}}
+    scope = without_selection(filter, name)
+    return {"size": 0, "track_total_hits": True, "query": query_of(scope, within), "aggs": asked}
+
+
+def range_of(name: str, answer: Mapping[str, Any]) -> Range | None:
+    """Return the range from an answer; None where no image has such a number."""
+    counted, total = answer["aggregations"], int(answer["hits"]["total"]["value"])
+    if "persons" in counted:
+        images_with = {int(bucket["key"]): int(bucket["doc_count"]) for bucket in _buckets(counted["persons"])}
+        all_have = [number for number, images in images_with.items() if images == total]
+        return Range(name, max(all_have, default=0), max(images_with, default=0)) if total else None
+    if counted["min"]["value"] is None:
+        return None
+    return Range(name, int(counted["min"]["value"]), int(counted["max"]["value"]))
 
 
 def completing(prefix: str) -> dict[str, Any]:
@@ -107,11 +138,19 @@ def _selected(field: str) -> str:
     return f"{field} selected"
 
 
-def _common(field: str, overall: float | None) -> Aggregation:
-    if overall is None or field in WITHOUT_CONFIDENCE:
+def _common(field: str, overall: float | None, prefix: str) -> Aggregation:
+    """Return the count of a field's commonest values; of labels, of those with a word that starts with ``prefix``."""
+    begins = [_beginning(prefix)] if prefix and field in TAG_FIELDS else []
+    if field in WITHOUT_CONFIDENCE or (overall is None and not begins):
         return _terms(f"shown.{field}")
-    sure: list[Query] = [{"term": {"tags.kind": field}}, {"term": {"tags.n": 1}}, reaching(overall)]
-    return _of_tags(sure, MOST_VALUES)
+    least = least_confidence(TagKind(field), None) if overall is None else overall
+    sure: list[Query] = [{"term": {"tags.kind": field}}, {"term": {"tags.n": 1}}, reaching(least)]
+    return _of_tags([*sure, *begins], MOST_VALUES)
+
+
+def _beginning(prefix: str) -> Query:
+    inside = re.sub(r"([\\*?])", r"\\\1", prefix)
+    return any_of([{"prefix": {"tags.label": prefix}}, {"wildcard": {"tags.label": {"value": f"* {inside}*"}}}])
 
 
 def _spelt(spec: FacetSpec, selected: Sequence[str]) -> Aggregation:

@@ -17,13 +17,24 @@ from pyroaring import BitMap
 
 from search.config import Config
 from search.errors import ConfigError, InvalidQuery, Unavailable
-from search.facets import facet_named
+from search.facets import FacetWish, check_ranges, facet_named
 from search.opensearch import aggregations, ordering, queries, schema
 from search.opensearch.client import Client, NotFoundError, RequestError
 from search.opensearch.documents import document_of
 from search.opensearch.queries import Query
 from search.tags import sharing
-from search.types import Facet, Filter, ImageRecord, Keys, Order, Ordinals, Place, Scores, TagKind
+from search.types import (
+    Facet,
+    Filter,
+    ImageRecord,
+    Keys,
+    Order,
+    Ordinals,
+    Place,
+    Range,
+    Scores,
+    TagKind,
+)
 from search.words import fold
 
 PAGE = 10_000
@@ -151,24 +162,45 @@ class OpenSearchTagStore:
         ordinals, sums = self._best(queries.by_labels(labels, each), filter, within, k)
         return ordinals, sharing.share(sums, each)
 
-    def facets(self, names: Collection[str], filter: Filter, *, within: BitMap | None, size: int) -> list[Facet]:
+    def facets(
+        self,
+        names: Collection[str],
+        filter: Filter,
+        *,
+        within: BitMap | None,
+        size: int,
+        prefix: str = "",
+        conjunctive: Collection[str] = (),
+    ) -> list[Facet]:
         """Return each named facet's top ``size`` values over the images that match ``filter`` and lie ``within``.
 
-        Disjunctive: a facet's own selection is left out of its own counts, all other terms apply. Selected values are
-        always listed. By count, then value. Raises InvalidQuery for a name that is no facet.
+        Disjunctive: a facet's own selection is left out of its own counts unless it is ``conjunctive``, all other terms
+        apply. With a ``prefix``, only values with a word that starts so are listed. Selected values are always listed.
+        By count, then value. Raises InvalidQuery for a name that is no facet.
         """
         specs = [facet_named(name) for name in dict.fromkeys(names)]
-        scopes = aggregations.scopes(specs, filter)
-        bodies = [aggregations.counting(scope, members, filter, within) for scope, members in scopes]
-        index = self._index()
-        with _asking(index):
-            answers = self._client.msearch([(index, body) for body in bodies])
+        wish = FacetWish(size, prefix, tuple(conjunctive))
+        scopes = aggregations.scopes(specs, filter, wish)
+        answers = self._several(
+            [aggregations.counting(scope, members, filter, within, wish) for scope, members in scopes]
+        )
         counted = {
-            spec.name: aggregations.facet(spec, filter, answer["aggregations"], size)
+            spec.name: aggregations.facet(spec, filter, answer["aggregations"], wish)
             for (_, members), answer in zip(scopes, answers, strict=True)
             for spec in members
         }
         return [counted[spec.name] for spec in specs]
+
+    def ranges(self, names: Collection[str], filter: Filter, *, within: BitMap | None) -> list[Range]:
+        """Return the least and greatest number of each named field over the images that match and lie ``within``.
+
+        A field's own selection is left out, as for facets; so is a field that none of the images has.
+        """
+        check_ranges(names)
+        names = list(dict.fromkeys(names))
+        answers = self._several([aggregations.reaching_over(name, filter, within) for name in names])
+        found = [aggregations.range_of(name, answer) for name, answer in zip(names, answers, strict=True)]
+        return [range for range in found if range is not None]
 
     def labels(self, prefix: str, *, k: int) -> list[tuple[str, str, int]]:
         """Return (kind, label, image count) of the k commonest labels with a word that starts with ``prefix``."""

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import sqlite3
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 
 import numpy as np
 from pyroaring import BitMap
 
 from search.bitmaps import ordinals_of
-from search.facets import PEOPLE_BUCKETS, FacetSpec, listed, people_bucket
+from search.facets import PEOPLE_BUCKETS, FacetSpec, FacetWish, counted_under, listed, people_bucket
 from search.matching import filter_confidence
 from search.selection import selected_values, without_selection
-from search.tags.projection import Projection
+from search.tags.projection import NUMBERS, Projection
 from search.tags.terms import match, persons
-from search.types import Facet, Filter
+from search.types import Facet, Filter, Range
 
 
 def facets(
@@ -25,19 +25,50 @@ def facets(
     connection: sqlite3.Connection,
     *,
     within: BitMap | None,
-    size: int,
+    wish: FacetWish,
 ) -> list[Facet]:
     """Return the facets in the order asked; those that leave out nothing of the filter are counted in one go."""
     scopes: dict[Filter, list[FacetSpec]] = defaultdict(list)
     for spec in specs:
-        scopes[without_selection(filter, spec.field)].append(spec)
+        scopes[counted_under(filter, spec.field, wish)].append(spec)
     counts: dict[str, dict[str, int]] = {}
     for scope, members in scopes.items():
-        images = match(scope, projection, connection)
-        if within is not None:
-            images &= within
-        counts |= _counts(members, filter, images, projection)
-    return [Facet(spec.name, listed(counts[spec.name], selected_values(filter, spec.field), size)) for spec in specs]
+        counts |= _counts(members, filter, _images(scope, projection, connection, within), projection)
+    chosen = {spec.name: selected_values(filter, spec.field) for spec in specs}
+    return [Facet(name, listed(counts[name], values, wish.size, wish.prefix)) for name, values in chosen.items()]
+
+
+def ranges(
+    names: Collection[str],
+    filter: Filter,
+    projection: Projection,
+    connection: sqlite3.Connection,
+    *,
+    within: BitMap | None,
+) -> list[Range]:
+    """Return the ranges in the order asked, without those of fields that none of the images has."""
+    found = []
+    for name in dict.fromkeys(names):
+        images = _images(without_selection(filter, name), projection, connection, within)
+        numbers = _numbers(name, filter, images, projection)
+        if numbers:
+            found.append(Range(name, min(numbers), max(numbers)))
+    return found
+
+
+def _images(scope: Filter, projection: Projection, connection: sqlite3.Connection, within: BitMap | None) -> BitMap:
+    images = match(scope, projection, connection)
+    return images if within is None else images & within
+
+
+def _numbers(name: str, filter: Filter, images: BitMap, projection: Projection) -> Collection[int]:
+    """Return the numbers that the images have in a field, or the ends of what they have."""
+    if name in NUMBERS:
+        return projection.ends(name, images)
+    overall = filter_confidence(filter)
+    if name == "people" and overall is not None:
+        return [number for number, count in _people(projection, images, overall).items() if count]
+    return [int(label) for label in projection.count([name], images)[name]]
 
 
 def _counts(

@@ -170,6 +170,12 @@ class Projection:
             inside |= (numbers >= first) & (numbers <= last)
         return bitmap_of(np.flatnonzero(inside))
 
+    def ends(self, name: str, images: BitMap) -> tuple[int, ...]:
+        """Return the least and the greatest number that the images have, none if none of them has any."""
+        numbers = self._numbers[name].at(ordinals_of(images))
+        numbers = numbers[numbers != MISSING]
+        return (int(numbers.min()), int(numbers.max())) if len(numbers) else ()
+
     def in_order(self, order: Order, images: BitMap, *, after: Place | None, k: int) -> tuple[Ordinals, Keys]:
         """Return the next k of the images after a place, and their keys. ``images`` must all be alive."""
         ordinals = ordinals_of(images)[::-1]

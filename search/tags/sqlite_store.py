@@ -16,11 +16,22 @@ import numpy as np
 from pyroaring import BitMap
 
 from search.errors import Unavailable
-from search.facets import facet_named
+from search.facets import FacetWish, check_ranges, facet_named
 from search.tags import counting, fulltext, schema, sharing, terms
 from search.tags.projection import Entry, Projection, Value
 from search.tags.rows import Row, row_of
-from search.types import Facet, Filter, ImageRecord, Keys, Order, Ordinals, Place, Scores, TagKind
+from search.types import (
+    Facet,
+    Filter,
+    ImageRecord,
+    Keys,
+    Order,
+    Ordinals,
+    Place,
+    Range,
+    Scores,
+    TagKind,
+)
 from search.words import fold, writable
 
 COMPLETED_FIELDS = tuple(kind.value for kind in TagKind if kind not in (TagKind.TEXT, TagKind.MODERATION))
@@ -138,15 +149,35 @@ class SqliteTagStore:
         with self._reading() as (projection, connection):
             return sharing.search(labels, projection, _scope(filter, within, projection, connection), k)
 
-    def facets(self, names: Collection[str], filter: Filter, *, within: BitMap | None, size: int) -> list[Facet]:
+    def facets(
+        self,
+        names: Collection[str],
+        filter: Filter,
+        *,
+        within: BitMap | None,
+        size: int,
+        prefix: str = "",
+        conjunctive: Collection[str] = (),
+    ) -> list[Facet]:
         """Return each named facet's top ``size`` values over the images that match ``filter`` and lie ``within``.
 
-        Disjunctive: a facet's own selection is left out of its own counts, all other terms apply. Selected values are
-        always listed. By count, then value. Raises InvalidQuery for a name that is no facet.
+        Disjunctive: a facet's own selection is left out of its own counts unless it is ``conjunctive``, all other terms
+        apply. With a ``prefix``, only values with a word that starts so are listed. Selected values are always listed.
+        By count, then value. Raises InvalidQuery for a name that is no facet.
         """
         specs = [facet_named(name) for name in dict.fromkeys(names)]
+        wish = FacetWish(size, prefix, tuple(conjunctive))
         with self._reading() as (projection, connection):
-            return counting.facets(specs, filter, projection, connection, within=within, size=size)
+            return counting.facets(specs, filter, projection, connection, within=within, wish=wish)
+
+    def ranges(self, names: Collection[str], filter: Filter, *, within: BitMap | None) -> list[Range]:
+        """Return the least and greatest number of each named field over the images that match and lie ``within``.
+
+        A field's own selection is left out, as for facets; so is a field that none of the images has.
+        """
+        check_ranges(names)
+        with self._reading() as (projection, connection):
+            return counting.ranges(names, filter, projection, connection, within=within)
 
     def labels(self, prefix: str, *, k: int) -> list[tuple[str, str, int]]:
         """Return (kind, label, image count) of the k commonest labels with a word that starts with ``prefix``."""

@@ -23,12 +23,12 @@ from pyroaring import BitMap
 from tag_stores import open_embedded, open_opensearch
 
 from search.errors import InvalidQuery, Unavailable
-from search.facets import FACETS, PEOPLE_BUCKETS
+from search.facets import FACETS, PEOPLE_BUCKETS, RANGES
 from search.filters import parse, without_selection
-from search.matching import matches
+from search.matching import filter_confidence, matches, people
 from search.protocols import TagProjection
 from search.tags.sqlite_store import SqliteTagStore
-from search.types import Filter, ImageRecord, Op, Order, Place, Sort, TagKind, Term
+from search.types import Filter, ImageRecord, Op, Order, Place, Range, Sort, TagKind, Term
 from search.words import fold
 
 Open = Callable[[], TagProjection]
@@ -274,6 +274,63 @@ def test_facet_counts_use_the_confidence_of_the_filter(store: TagProjection) -> 
     assert counts(store, "people", "confidence:>=0.8 people:1") == {"0": 9, "1": 0}
 
 
+def test_facets_in_which_all_values_must_hold_count_what_is_left(store: TagProjection) -> None:
+    store.upsert(
+        [
+            an_image(ordinal=1, objects=["dog", "cat"], colors=["red"]),
+            an_image(ordinal=2, objects=["dog"], colors=["red", "blue"]),
+            an_image(ordinal=3, objects=["cat"]),
+        ]
+    )
+    facets = store.facets(["object", "color"], parse("object:dog"), within=None, size=5, conjunctive=["object"])
+    assert [{v.value: v.count for v in facet.values} for facet in facets] == [
+        {"dog": 2, "cat": 1},
+        {"red": 2, "blue": 1},
+    ]
+    assert facets[0].values[0].selected
+    facets = store.facets(["object"], parse("object:dog object:cat"), within=None, size=5, conjunctive=["object"])
+    assert [(v.value, v.count) for v in facets[0].values] == [("cat", 1), ("dog", 1)]
+
+
+def test_values_are_found_by_the_beginning_of_any_word_however_rare(store: TagProjection) -> None:
+    store.upsert(
+        [an_image(ordinal=n, objects=["dog", "Straße"][: 1 + (n > 1)], user_tags=["hot  Dog"]) for n in range(3)]
+    )
+
+    def found(prefix: str, expression: str = "", size: int = 5) -> list[list[tuple[str, int]]]:
+        facets = store.facets(["object", "user"], parse(expression), within=None, size=size, prefix=prefix)
+        return [[(value.value, value.count) for value in facet.values] for facet in facets]
+
+    assert found("DO") == [[("dog", 3)], [("hot  Dog", 3)]]
+    assert found("STRASS", size=1) == [[("Straße", 1)], []]
+    assert found("hot d", "confidence:>=0.6") == [[], [("hot  Dog", 3)]]
+    assert found("og") == [[], []]
+    assert found("do", "object:dogma|Straße")[0] == [("dog", 3), ("dogma", 0)]
+
+
+def test_ranges_are_the_ends_of_what_is_left_without_the_fields_own_selection(store: TagProjection) -> None:
+    store.upsert(
+        [
+            an_image(ordinal=1, width=100, taken_at="2020-12-31T23:59:59", objects=["person"] * 3),
+            an_image(ordinal=2, width=200, taken_at="2024-01-01", objects=["person", ("person", 0.2)]),
+            an_image(ordinal=3, width=300),
+        ]
+    )
+
+    def ends(expression: str = "", *names: str, within: BitMap | None = None) -> dict[str, tuple[int, int]]:
+        found = store.ranges(names or list(RANGES), parse(expression), within=within)
+        return {range.field: (range.least, range.most) for range in found}
+
+    assert ends() == {"people": (0, 3), "year": (2020, 2024), "width": (100, 300), "height": (768, 768)}
+    assert ends("year:2024", "year", "width") == {"year": (2020, 2024), "width": (200, 200)}
+    assert ends("people:>=1 -width:>150", "people", "width") == {"people": (3, 3), "width": (100, 100)}
+    assert ends("confidence:>=0.1", "people", within=BitMap([1, 2])) == {"people": (2, 3)}
+    assert ends("", within=BitMap([3])) == {"people": (0, 0), "width": (300, 300), "height": (768, 768)}
+    assert ends("", within=BitMap()) == {}
+    with pytest.raises(InvalidQuery, match=r"no range 'object'.*people"):
+        store.ranges(["object"], Filter(), within=None)
+
+
 def test_selected_values_are_listed_however_rare_and_in_the_spelling_of_the_library(store: TagProjection) -> None:
     store.upsert([an_image(ordinal=n, user_tags=["Dog"], colors=["red"] + ["blue"] * (n > 1)) for n in range(4)])
     facet = store.facets(["color"], parse("color:BLUE|pink"), within=None, size=1)[0]
@@ -483,7 +540,9 @@ def test_threads_read_whole_changes_while_another_writes(store: TagProjection) -
         assert all(look.result() for look in looks)
 
 
-def recounted(name: str, filter: Filter, library: Sequence[ImageRecord], within: BitMap) -> dict[str, int]:
+def recounted(
+    name: str, filter: Filter, library: Sequence[ImageRecord], within: BitMap, *, conjunctive: bool = False
+) -> dict[str, int]:
     """Return a facet's counts by asking for each value by itself."""
     values = {
         "people": list(PEOPLE_BUCKETS),
@@ -491,7 +550,7 @@ def recounted(name: str, filter: Filter, library: Sequence[ImageRecord], within:
         "year": sorted({str(record.year) for record in library if record.year}),
         "source": sorted({tag.source for record in library for tag in record.tags} | _tellers(library)),
     }.get(name, [tag.label for record in library for tag in record.tags if tag.kind == name])
-    scope = without_selection(filter, name)
+    scope = filter if conjunctive else without_selection(filter, name)
     found = {}
     for value in values:
         alone = Filter((*scope.terms, Term(name, Op.EQ, (value,))))
@@ -508,11 +567,48 @@ def check(store: TagProjection, filter: Filter, library: Sequence[ImageRecord], 
     expected = BitMap(record.ordinal for record in library if matches(filter, record))
     assert store.match(filter) == expected
     assert store.count(filter) == len(expected)
+    for name, (least, most) in ranges_of(filter, library, within).items():
+        assert store.ranges([name], filter, within=within) == [Range(name, least, most)]
+    with_range = [range.field for range in store.ranges(list(RANGES), filter, within=within)]
+    assert with_range == list(ranges_of(filter, library, within))
     for facet in store.facets(list(FACETS), filter, within=within, size=1000):
         counted = {fold(value.value): value.count for value in facet.values if value.count}
         exact = {v.value for v in facet.values if facet.name == "people" and v.value not in PEOPLE_BUCKETS}
         counted = {value: count for value, count in counted.items() if value not in exact}
         assert counted == recounted(facet.name, filter, library, within), facet.name
+    in_all = store.facets(list(FACETS), filter, within=within, size=1000, conjunctive=list(FACETS))
+    for facet in in_all:
+        counted = {fold(v.value): v.count for v in facet.values if v.count and v.value in PEOPLE_BUCKETS}
+        if facet.name != "people":
+            counted = {fold(value.value): value.count for value in facet.values if value.count}
+        assert counted == recounted(facet.name, filter, library, within, conjunctive=True), facet.name
+    for prefix in ("D", "traffic L", "li", "10%", "é", "\\ @", "*", "?"):
+        for facet, every in zip(
+            store.facets(["object", "user", "source"], filter, within=within, size=1000, prefix=prefix),
+            store.facets(["object", "user", "source"], filter, within=within, size=1000),
+            strict=True,
+        ):
+            starting = {fold(v.value): v for v in every.values if f" {fold(prefix)}" in f" {fold(v.value)}"}
+            assert {fold(value.value): (value.count, value.selected) for value in facet.values} == {
+                value: (v.count, v.selected) for value, v in starting.items()
+            }, (facet.name, prefix)
+
+
+def ranges_of(filter: Filter, library: Sequence[ImageRecord], within: BitMap) -> dict[str, tuple[int, int]]:
+    """Return the least and greatest number of each field, by looking at every image."""
+    found = {}
+    for name in RANGES:
+        scope = without_selection(filter, name)
+        images = [record for record in library if record.ordinal in within and matches(scope, record)]
+        numbers = {
+            "people": [people(record, filter_confidence(filter)) for record in images],
+            "year": [record.year for record in images if record.year is not None],
+            "width": [record.width for record in images],
+            "height": [record.height for record in images],
+        }[name]
+        if numbers:
+            found[name] = min(numbers), max(numbers)
+    return found
 
 
 def live(data: st.DataObject, written: TagProjection, others: Callable[[], Sequence[TagProjection]]) -> None:
