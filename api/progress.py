@@ -12,8 +12,11 @@ from tqdm import tqdm
 class Bar:
     """Shows the progress of an index run. Satisfies `indexer.pipeline.Progress`."""
 
+    def __init__(self, unit: str = " images") -> None:
+        self._unit = unit
+
     def __enter__(self) -> Bar:
-        self._bar: tqdm[Never] = tqdm(unit=" images", disable=None, dynamic_ncols=True, smoothing=0.1)
+        self._bar: tqdm[Never] = tqdm(unit=self._unit, disable=None, dynamic_ncols=True, smoothing=0.1)
         return self
 
     def __exit__(
