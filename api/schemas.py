@@ -173,6 +173,11 @@ def facets_out(facets: list[Facet] | tuple[Facet, ...]) -> FacetsOut:
     }
 
 
+class RangeOut(Model):
+    min: int
+    max: int
+
+
 class SearchOut(Model):
     took_ms: float
     total: int
@@ -181,6 +186,7 @@ class SearchOut(Model):
     cutoff: float | None = Field(description="The least relevance of a hit; null where nothing was cut off")
     hits: list[HitOut]
     facets: FacetsOut
+    ranges: dict[str, RangeOut] = Field(description="The ends of number fields, by field; without those none has")
     next: str | None = Field(description="Cursor of the next page")
     plan: PlanOut
 
@@ -194,6 +200,7 @@ class SearchOut(Model):
             cutoff=results.cutoff,
             hits=[HitOut.from_domain(hit) for hit in results.hits],
             facets=facets_out(tuple(results.facets)),
+            ranges={range.field: RangeOut(min=range.least, max=range.most) for range in results.ranges},
             next=results.next,
             plan=PlanOut(route=results.plan.route, candidates=results.plan.candidates, allowed=results.plan.allowed),
         )
@@ -218,6 +225,8 @@ class SearchIn(Model):
     k: int = 24
     cursor: str | None = None
     facets: list[str] = []
+    all: list[str] = Field([], description="Facets that are counted within their own selection: all values must hold")
+    ranges: list[str] = Field([], description="Number fields whose ends are wanted: people, year, width, height")
     sort: Sort = Sort.RELEVANCE
     seed: int | None = Field(None, ge=0, le=MAX_SEED, description="Of `random`; without one, every search has its own")
     mode: Mode = Mode.BLEND
@@ -235,6 +244,8 @@ class SearchIn(Model):
             k=self.k,
             cursor=self.cursor,
             facets=tuple(self.facets),
+            conjunctive=tuple(self.all),
+            ranges=tuple(self.ranges),
             sort=self.sort,
             seed=self.seed,
             mode=self.mode,

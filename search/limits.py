@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 from search.errors import InvalidQuery
+from search.facets import check_ranges, facet_named
 from search.shuffle import MAX_SEED
 from search.types import Query
 
@@ -37,6 +38,9 @@ def check(query: Query) -> None:
             raise InvalidQuery(f"the weight of {name} must be 0–{MAX_WEIGHT:g}, got {weight}")
     if query.vector is not None and not (all(map(math.isfinite, query.vector)) and any(query.vector)):
         raise InvalidQuery("the vector must have finite numbers, not all of them zero")
+    for name in (*query.facets, *query.conjunctive):
+        facet_named(name)
+    check_ranges(query.ranges)
     check_listed(FACET_VALUES if query.facet_size is None else query.facet_size, query.facet_prefix)
     if query.seed is not None and not 0 <= query.seed <= MAX_SEED:
         raise InvalidQuery(f"the seed must be 0–{MAX_SEED:,}, got {query.seed}")

@@ -7,10 +7,11 @@ from typing import Annotated
 from fastapi import APIRouter, Query
 
 from api.deps import ServicesDep
+from api.routes.search import split_names
 from api.schemas import FacetsOut, Suggestion, SuggestOut, facets_out
 from search import filters
 from search.facets import FACETS
-from search.limits import FACET_VALUES
+from search.limits import FACET_VALUES, MAX_FACET_VALUES, MAX_PREFIX
 from search.types import Filter
 
 router = APIRouter(tags=["facets"])
@@ -18,11 +19,18 @@ router = APIRouter(tags=["facets"])
 
 @router.get("/v1/facets")
 def facets(
-    services: ServicesDep, filter: Annotated[str, Query(description="Count within this filter")] = ""
+    services: ServicesDep,
+    filter: Annotated[str, Query(description="Count within this filter")] = "",
+    facet: Annotated[str, Query(description="Facets to count, separated by commas; all without one")] = "",
+    prefix: Annotated[
+        str, Query(max_length=MAX_PREFIX, description="Only values with a word that starts so, whatever its case")
+    ] = "",
+    k: Annotated[int, Query(ge=1, le=MAX_FACET_VALUES, description="Values of each facet")] = FACET_VALUES,
 ) -> FacetsOut:
-    """Count every facet of the library."""
+    """Count the facets of the library, or find values of one by how they begin."""
     parsed = filters.parse(filter) if filter else Filter()
-    return facets_out(tuple(services.tags.facets(list(FACETS), parsed, within=None, size=FACET_VALUES)))
+    names = split_names(facet) or tuple(FACETS)
+    return facets_out(services.tags.facets(names, parsed, within=None, size=k, prefix=prefix))
 
 
 @router.get("/v1/suggest")

@@ -27,6 +27,10 @@ def search(
     k: Annotated[int, Query(ge=1, le=MAX_K, description="Hits a page")] = 24,
     cursor: Annotated[str | None, Query(description="`next` of the page before")] = None,
     facets: Annotated[str, Query(description="Facets to count, separated by commas")] = "",
+    all_: Annotated[
+        str, Query(alias="all", description="Facets that are counted within their own selection: all values must hold")
+    ] = "",
+    ranges: Annotated[str, Query(description="Number fields whose ends are wanted: people,year,width,height")] = "",
     sort: Sort = Sort.RELEVANCE,
     seed: Annotated[
         int | None, Query(ge=0, le=MAX_SEED, description="Of `random`; without one, every search has its own")
@@ -42,6 +46,8 @@ def search(
         k=k,
         cursor=cursor,
         facets=split_names(facets),
+        conjunctive=split_names(all_),
+        ranges=split_names(ranges),
         sort=sort,
         seed=seed,
         mode=mode,

@@ -143,6 +143,10 @@ def test_a_given_vector_is_searched_by(client: TestClient) -> None:
         {"cutoff": "2"},
         {"cutoff": "nan"},
         {"facets": "object,nonsense"},
+        {"all": "nonsense"},
+        {"ranges": "object"},
+        {"sort": "random", "seed": -1},
+        {"sort": "random", "seed": 2**32},
     ],
 )
 def test_a_bad_request_is_answered_with_a_problem_document(client: TestClient, params: dict) -> None:
@@ -160,6 +164,50 @@ def test_a_filter_that_does_not_parse_names_the_place(client: TestClient) -> Non
 def test_unknown_fields_of_a_body_are_refused(client: TestClient) -> None:
     assert client.post("/v1/search", json={"texts": ["a"]}).status_code == 422
     assert client.post("/v1/search", content=b"{", headers={"Content-Type": "application/json"}).status_code == 422
+
+
+def test_a_random_order_is_that_of_its_seed_on_every_page(client: TestClient) -> None:
+    def pages(**params: object) -> list[str]:
+        found, cursor = [], None
+        while True:
+            body = search(client, sort="random", k=5, **params, **({"cursor": cursor} if cursor else {}))
+            found += files(body)
+            cursor = body["next"]
+            if cursor is None:
+                return found
+
+    for params in ({}, {"q": "a thing", "cutoff": "none"}):
+        orders = [pages(seed=seed, **params) for seed in (7, 7, 8)]
+        assert orders[0] == orders[1] != orders[2]
+        assert sorted(orders[0]) == sorted(orders[2]) == sorted(PLACES.values())
+        assert sorted(pages(**params)) == sorted(PLACES.values())
+
+
+def test_where_all_values_must_hold_a_facet_counts_what_is_left(client: TestClient) -> None:
+    some = search(client, filter="color:black", facets="color", all="color")
+    assert some["facets"]["color"][0] == {"value": "black", "count": some["total"], "selected": True}
+    for value in some["facets"]["color"]:
+        both = search(client, filter=f"color:black color:{value['value']}")
+        assert both["total"] == value["count"]
+    body = {"filter": "color:black", "facets": ["color"], "all": ["color"]}
+    assert client.post("/v1/search", json=body).json()["facets"] == some["facets"]
+
+
+def test_number_fields_tell_their_ends(client: TestClient) -> None:
+    sizes = [hit["width"] for hit in search(client, k=200)["hits"]]
+    found = search(client, ranges="width,year,people", filter="width:>=500")
+    assert found["ranges"]["width"] == {"min": min(sizes), "max": max(sizes)}
+    assert "year" not in found["ranges"] or found["ranges"]["year"]["min"] > 1990
+    assert client.post("/v1/search", json={"ranges": ["width"]}).json()["ranges"]["width"]["max"] == max(sizes)
+
+
+def test_values_of_a_facet_are_found_by_how_a_word_begins(client: TestClient) -> None:
+    facets = client.get("/v1/facets", params={"facet": "color", "prefix": "BL", "k": 1}).json()
+    every = client.get("/v1/facets", params={"facet": "color", "k": 1000}).json()
+    assert list(facets) == ["color"]
+    assert facets["color"] == [value for value in every["color"] if value["value"].startswith("bl")][:1]
+    assert client.get("/v1/facets", params={"facet": "nonsense"}).status_code == 422
+    assert client.get("/v1/facets", params={"k": 0}).status_code == 422
 
 
 def test_all_facets_of_the_library(client: TestClient) -> None:
