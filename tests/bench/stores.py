@@ -105,6 +105,11 @@ def config_of(options: argparse.Namespace, data: Path, store: str, exact_limit: 
 # Filling the stores
 
 
+def say(what: str) -> None:
+    """Say on stderr what comes next, since it takes minutes."""
+    print(f"{time.strftime('%H:%M:%S')} {what}", file=sys.stderr, flush=True)
+
+
 def fill(options: argparse.Namespace, data: Path, library: SyntheticLibrary) -> dict[str, Any]:
     """Make the library and move it into each store; return how fast that was. What is there already stays, and how
     fast it came there is read from the folder."""
@@ -112,6 +117,7 @@ def fill(options: argparse.Namespace, data: Path, library: SyntheticLibrary) -> 
     report: dict[str, Any] = json.loads(notes.read_text()) if notes.exists() else {}
     with SqliteCatalog(data, create=True) as catalog:
         if catalog.counts()["images"] != library.images:
+            say(f"writing {library.images:,} images")
             began = time.perf_counter()
             root = catalog.root(ROOT)
             for batch in library.batches():
@@ -127,6 +133,7 @@ def fill(options: argparse.Namespace, data: Path, library: SyntheticLibrary) -> 
             report["embedded"] = _rate(library.images, began)
     for store in options.stores:
         if store != "embedded" and not _is_filled(config_of(options, data, store), library.images):
+            say(f"moving them to {store}")
             began = time.perf_counter()
             source = config_of(options, data, store).model_copy(update={"store": "embedded"})
             migrate(source, store, replace=True, progress=Quiet())
@@ -263,6 +270,7 @@ def _alike(id: ImageId) -> Ask:
 def latency(kinds: Mapping[str, Sequence[Ask]], among: Sequence[Column], warm_up: int) -> list[dict[str, Any]]:
     rows = []
     for kind, asked in kinds.items():
+        say(kind)
         in_turns(asked[:warm_up], among)
         answers = in_turns(asked[warm_up:], among)
         first = [answer for _, answer in answers[among[0].name]]
@@ -320,6 +328,7 @@ def recall(
     """Return recall@10 of the vector part against exact search, under each planted filter."""
     rows = []
     for label, texts in asked.items():
+        say(label)
         filter = planted_filter(label) if label != EVERYTHING else Filter()
         numbers = library.planted.get(label, np.arange(library.images))
         exact = np.array([one.vector for one in texts]) @ vectors[numbers].T
