@@ -18,6 +18,11 @@ from search.opensearch.tag_store import PAGE, OpenSearchTagStore
 from search.planner import ANN_CANDIDATES, Route
 from search.types import EmbeddingSpace, Ordinals, Scores, Vector
 
+EF_SEARCH = 4_000
+"""How many of the nearest the graph keeps in sight; k of them are returned. At 100,000 images (tests/bench/stores.py)
+the recall of ten was 0.981 with 1,000, 0.989 with 2,000 and 0.993 with these, in 18, 24 and 29 ms. Where a filter lets
+fewer through than this, Lucene compares them all."""
+
 
 class ClusterStores:
     """Satisfies `search.stores.Stores`. The catalogue writes what is searched here, so nothing has to catch up."""
@@ -93,7 +98,7 @@ class ClusterFinder:
         """Return the nearest that the filter lets through, and how many images it lets through in all."""
         filter = queries.query_of(wanted.filter)
         k = max(ANN_CANDIDATES, wanted.page_end)
-        nearest: dict[str, Any] = {"vector": probe.tolist(), "k": k}
+        nearest: dict[str, Any] = {"vector": probe.tolist(), "k": k, "method_parameters": {"ef_search": EF_SEARCH}}
         if wanted.filter:
             nearest["filter"] = filter
         knn = {**_ORDINALS, "size": k, "query": {"knn": {self._field: nearest}}}
