@@ -13,21 +13,20 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from indexer.pool import DecodePool
+from search.calibration import Calibration, Curve, fitted, priors
 from search.config import Config
 from search.encoders.adapter import Adapter, raw_inputs, save, unit
 from search.encoders.lite import LiteEncoder, joined
 from search.encoders.lite_vision import Analysis, LiteVision
 from search.encoders.minilm import MiniLM
 from search.errors import ConfigError, SnapseekError
+from search.relevance import texts_at_large
 from search.types import Matrix, Vector
 
 RIDGE = 3000.0
 FOLDS = 5
 SIDE = 640
-KEPT = 0.97
-"""Share of the true answers among the first ten that a relevance of one half keeps."""
-MEDIAN_RELEVANCE = 0.9
-"""Relevance of the median true answer."""
+UNCALIBRATED = Calibration(Curve(0.0, 1.0), Curve(0.0, 1.0))
 LEAST_PICTURES = 50
 
 
@@ -69,8 +68,10 @@ def adapt(folder: Path, output: Path, *, only: Collection[str] | None = None, no
 
     encoder = LiteEncoder(vision, adapter)
     held_out = _held_out(adapter, inputs, targets, encoder.conse(examples.analyses))
-    ranks, cosines = _ranks(held_out, captions)
-    middle, width = _relevance_curve(cosines[ranks < 10])
+    cosines = np.concatenate(captions) @ held_out.T
+    own = np.repeat(np.arange(len(captions)), [len(texts) for texts in captions])
+    ranks = (cosines > cosines[np.arange(len(own)), own][:, None]).sum(axis=1)
+    calibration = fitted(cosines, own, priors(held_out, texts_at_large(encoder)))
     recalls = [float((ranks < k).mean()) for k in (1, 5, 10)]
     card: dict[str, Any] = {
         "images": len(inputs),
@@ -79,7 +80,7 @@ def adapt(folder: Path, output: Path, *, only: Collection[str] | None = None, no
         "held_out_recall_at_1_5_10": [round(value, 3) for value in recalls],
         "note": note,
     }
-    save(output, replace(adapter, relevance_middle=middle, relevance_width=width, card=card))
+    save(output, replace(adapter, calibration=calibration, card=card))
     return AdaptReport(
         output=str(output),
         images=len(inputs),
@@ -123,7 +124,7 @@ def _fit(text_mean: Vector, scale: float, inputs: NDArray[np.float32], targets: 
     centred = (inputs - mean).astype(np.float64)
     dual = np.linalg.solve(centred @ centred.T + RIDGE * np.eye(len(centred)), targets - targets.mean(axis=0))
     weights = (centred.T @ dual).astype(np.float32)
-    return Adapter(text_mean, scale, mean, weights, relevance_middle=0.0, relevance_width=1.0, card={}, sha256="")
+    return Adapter(text_mean, scale, mean, weights, UNCALIBRATED, card={}, sha256="")
 
 
 def _held_out(adapter: Adapter, inputs: NDArray[np.float32], targets: Matrix, conse: Matrix) -> Matrix:
@@ -134,21 +135,3 @@ def _held_out(adapter: Adapter, inputs: NDArray[np.float32], targets: Matrix, co
         rest = np.setdiff1d(order, fold)
         vectors[fold] = _fit(adapter.text_mean, adapter.input_scale, inputs[rest], targets[rest]).vectors(inputs[fold])
     return joined(vectors, conse)
-
-
-def _ranks(vectors: Matrix, captions: Sequence[Matrix]) -> tuple[NDArray[np.intp], NDArray[np.float32]]:
-    """Return, for each caption, the place of its picture among all (0 is first) and its cosine."""
-    ranks, cosines = [], []
-    for picture, texts in enumerate(captions):
-        scores = texts @ vectors.T
-        own = scores[:, picture]
-        ranks.append((scores > own[:, None]).sum(axis=1))
-        cosines.append(own)
-    return np.concatenate(ranks), np.concatenate(cosines)
-
-
-def _relevance_curve(cosines: NDArray[np.float32]) -> tuple[float, float]:
-    """Return middle and width of the logistic curve that keeps `KEPT` of the true answers above one half."""
-    middle = float(np.quantile(cosines, 1 - KEPT))
-    distance = float(np.median(cosines)) - middle
-    return middle, max(distance, 1e-3) / float(np.log(MEDIAN_RELEVANCE / (1 - MEDIAN_RELEVANCE)))

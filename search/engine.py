@@ -12,15 +12,20 @@ import numpy as np
 from numpy.typing import NDArray
 from pyroaring import BitMap
 
-from search import cursor, explain, fusion, limits, paging, shuffle, similar
+from search import cursor, duplicates, explain, fusion, limits, paging, shuffle, similar
 from search.bitmaps import bitmap_of, ordinals_of
+from search.calibration import Judge
 from search.candidates import Candidates, Finder, Wanted, aligned
 from search.cursor import Position
+from search.differences import Version
+from search.duplicates import DuplicateGroups, Duplicates
 from search.errors import InvalidQuery, NotFound
 from search.facets import selectable_fields
 from search.filters import without_selection
+from search.looks import Looks, no_looks
 from search.planner import ANN_CANDIDATES, Route
 from search.protocols import Encoder, Records, TagStore
+from search.relevance import Relevance
 from search.types import (
     EmbeddingSpace,
     Facet,
@@ -33,10 +38,10 @@ from search.types import (
     Place,
     Plan,
     Query,
+    Range,
     Scores,
     SearchResults,
     SimilarBy,
-    Range,
     Sort,
     Tag,
     TagKind,
@@ -67,17 +72,30 @@ class Picture:
     vector: Vector
     phash: int
     tags: tuple[Tag, ...] = ()
+    version: Version | None = None
+    """What copies of it are compared with, where the difference is wanted."""
 
 
 class SearchEngine:
     """Searches one library. Safe to call from several threads."""
 
-    def __init__(self, *, records: Records, tags: TagStore, finder: Finder, encoder: Encoder, cutoff: float) -> None:
+    def __init__(
+        self,
+        *,
+        records: Records,
+        tags: TagStore,
+        finder: Finder,
+        encoder: Encoder,
+        cutoff: float,
+        looks: Looks = no_looks,
+    ) -> None:
         self._records = records
         self._tags = tags
         self._finder = finder
         self._encoder = encoder
         self._cutoff = cutoff
+        self._relevance = Relevance(encoder, records)
+        self._duplicates = Duplicates(records, tags, finder, looks)
         # Pages, facets and sort orders of one query ask for the same text again and again.
         self._text_vector = functools.lru_cache(maxsize=TEXTS_REMEMBERED)(self._encoded)
 
@@ -111,6 +129,7 @@ class SearchEngine:
         return SearchResults(
             hits=self._hits(query, page),
             facets=self._facets(query, within=matched),
+            ranges=self._ranges(query, within=matched),
             total=len(ranking.ordinals),
             total_is_exact=found.complete,
             space=self.space,
@@ -126,10 +145,10 @@ class SearchEngine:
         ordinals, onward = self._in_order(query, position, query.filter, within=None)
         nothing = np.full(len(ordinals), np.nan, np.float32)
         page = Ranking(ordinals, np.ones(len(ordinals), np.float32), nothing, nothing, nothing)
-            ranges=self._ranges(query, within=matched),
         return SearchResults(
             hits=self._hits(query, page),
             facets=self._facets(query, within=None),
+            ranges=self._ranges(query, within=None),
             total=total,
             total_is_exact=True,
             space=self.space,
@@ -145,7 +164,6 @@ class SearchEngine:
             return None
         parts: list[tuple[float, Vector]] = []
         if query.texts:
-            ranges=self._ranges(query, within=None),
             parts += [(query.weights.text, self._text_vector(text)) for text in query.texts]
         parts += [(query.weights.image, self._embedding(id)) for id in query.images]
         if query.vector is not None:
@@ -201,27 +219,38 @@ class SearchEngine:
         nothing = np.full(len(found.ordinals), np.nan, np.float32)
         if target is not None:
             weight = query.weights.keyword if query.mode is Mode.BLEND and query.texts else 0.0
-            relevance = self._relevance(query, found.similarity)
-            score = fusion.blend(relevance, found.keyword, keyword_weight=weight)
+            judge = self._judge(query, found.ordinals, found.similarity, found.allowed)
+            relevance = judge(found.similarity)
+            wanted = judge(fusion.away_from(found.similarity, self._cosines(unwanted, found.ordinals)))
+            score = fusion.blend(wanted, found.keyword, keyword_weight=weight)
             ranking = Ranking(found.ordinals, score, found.similarity, relevance, found.keyword)
         elif query.texts:
             ranking = Ranking(found.ordinals, fusion.keyword_strength(found.keyword), nothing, nothing, found.keyword)
         else:
             ranking = Ranking(found.ordinals, np.ones_like(nothing), nothing, nothing, nothing)
-        for vector in unwanted:
-            away = self._relevance(query, self._finder.cosines(vector, ranking.ordinals))
-            ranking = replace(ranking, score=fusion.penalised(ranking.score, np.nan_to_num(away)))
+        if target is None:
+            for cosines in self._cosines(unwanted, found.ordinals):
+                away = self._judge(query, found.ordinals, cosines, found.allowed)(cosines)
+                ranking = replace(ranking, score=fusion.penalised(ranking.score, np.nan_to_num(away)))
+        for text in query.not_texts if query.mode is not Mode.VECTOR else ():
+            among = bitmap_of(found.ordinals)
+            said = self._tags.search_text(text, filter=Filter(), within=among, k=limits.KEYWORD_HITS)
+            strength = fusion.keyword_strength(aligned(found.ordinals, said))
+            ranking = replace(ranking, score=fusion.penalised(ranking.score, strength))
         return ranking
+
+    def _cosines(self, vectors: Sequence[Vector], ordinals: Ordinals) -> list[Scores]:
+        return [self._finder.cosines(vector, ordinals) for vector in vectors]
 
     def _unwanted(self, query: Query) -> list[Vector]:
         texts = [self._text_vector(text) for text in query.not_texts]
         return texts + [self._embedding(id) for id in query.not_images]
 
-    def _relevance(self, query: Query, similarity: Scores) -> Scores:
-        """Return calibrated relevance. Picture-to-picture cosines are on a scale of their own, taken as they are."""
+    def _judge(self, query: Query, ordinals: Ordinals, similarity: Scores, allowed: int) -> Judge:
+        """Return what calibrates cosines. Those of pictures to pictures have a scale of their own: taken as they are."""
         if query.images or query.vector is not None:
-            return np.clip(similarity, 0.0, 1.0)
-        return self._encoder.relevance(similarity)
+            return lambda cosines: np.clip(cosines, 0.0, 1.0)
+        return self._relevance.judge(ordinals, similarity, library=allowed)
 
     def _least_relevance(self, query: Query, has_vector: bool) -> float | None:
         if not has_vector or query.cutoff == "none":
@@ -285,14 +314,25 @@ class SearchEngine:
         if ordinal is None:
             raise NotFound(f"there is no image {id} in this library")
         hashes = self._records.phashes(np.array([ordinal], np.uint32))[1]
-        picture = Picture(
-            vector=self._embedding(id), phash=int(hashes[0]), tags=self._records.records([ordinal])[0].tags
-        )
+        record = self._records.records([ordinal])[0]
+        version = self._duplicates.version(record) if by is SimilarBy.DUPLICATE else None
+        picture = Picture(self._embedding(id), int(hashes[0]), record.tags, version)
         return self._alike(picture, by=by, filter=filter, k=k, leave_out=BitMap([ordinal]))
 
-    def similar_to(self, picture: Picture, *, by: SimilarBy, filter: Filter, k: int) -> SearchResults:
-        """Return the images most like a picture that need not be in the library."""
-        return self._alike(picture, by=by, filter=filter, k=k, leave_out=BitMap())
+    def similar_to(
+        self, picture: Picture, *, by: SimilarBy, filter: Filter, k: int, leave_out: ImageId | None = None
+    ) -> SearchResults:
+        """Return the images most like a picture that need not be in the library; without the one that it is part of."""
+        ordinal = None if leave_out is None else self._records.find(leave_out)
+        return self._alike(picture, by=by, filter=filter, k=k, leave_out=BitMap([] if ordinal is None else [ordinal]))
+
+    def duplicate_groups(self, *, cursor: str | None = None, k: int) -> DuplicateGroups:
+        """Return a page of the groups of images that are one picture in several versions."""
+        started = time.perf_counter()
+        limits.check(Query(k=k))
+        groups, last, total = self._duplicates.groups(self.space, after=duplicates.decode(cursor), k=k)
+        took_ms = (time.perf_counter() - started) * 1000
+        return DuplicateGroups(groups, total, None if last is None else str(last), took_ms)
 
     def _alike(self, picture: Picture, *, by: SimilarBy, filter: Filter, k: int, leave_out: BitMap) -> SearchResults:
         started = time.perf_counter()
@@ -303,9 +343,13 @@ class SearchEngine:
         relevance = np.clip(found.similarity, 0.0, 1.0)
         nothing = np.full_like(likeness, np.nan)
         ranking = Ranking(found.ordinals, likeness, found.similarity, relevance, nothing).take(np.flatnonzero(alike))
+        hits = self._hits(query, ranking.take(fusion.best_first(ranking.score)[:k]))
+        if by is SimilarBy.DUPLICATE and picture.version is not None:
+            hits = [replace(hit, differences=self._duplicates.told(hit.image, picture.version)) for hit in hits]
         return SearchResults(
-            hits=self._hits(query, ranking.take(fusion.best_first(ranking.score)[:k])),
+            hits=hits,
             facets=(),
+            ranges=(),
             total=len(ranking.ordinals),
             total_is_exact=found.complete,
             space=self.space,
@@ -321,9 +365,9 @@ class SearchEngine:
         if by is SimilarBy.TAGS:
             found = self._sharing(picture, labels, query.filter)
             return found, found.keyword
-        found = self._finder.find(Wanted(query.filter, picture.vector, page_end=query.k + 1))
         if by is SimilarBy.DUPLICATE:
-            return found, similar.duplicates(self._records, found.ordinals, found.similarity, picture.phash)
+            return self._copies(picture, query.filter)
+        found = self._finder.find(Wanted(query.filter, picture.vector, page_end=query.k + 1))
         likeness = np.clip(found.similarity, 0.0, 1.0)
         if by is SimilarBy.BOTH:
             among = bitmap_of(found.ordinals)
@@ -331,11 +375,16 @@ class SearchEngine:
             likeness = np.asarray((likeness + aligned(found.ordinals, shared)) / 2, dtype=np.float32)
         return found, likeness
 
+    def _copies(self, picture: Picture, filter: Filter) -> tuple[Candidates, Scores]:
+        copies = self._duplicates.of(picture.phash, picture.vector, picture.version, filter)
+        nothing = np.zeros(len(copies.ordinals), np.float32)
+        found = Candidates(Route.SCAN, copies.ordinals, copies.similarity, nothing, copies.allowed, complete=True)
+        return found, copies.likeness
+
     def _sharing(self, picture: Picture, labels: dict[tuple[TagKind, str], float], filter: Filter) -> Candidates:
         """Return the images that share labels with a picture, and how much of them in place of the keyword score."""
         shared = self._tags.search_labels(labels, filter=filter, k=ANN_CANDIDATES)
         ordinals = np.sort(shared[0])
-            ranges=(),
         return Candidates(
             Route.KEYWORD,
             ordinals,

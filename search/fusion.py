@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -23,12 +25,21 @@ def blend(relevance: Scores, keyword: Scores, *, keyword_weight: float) -> Score
     return np.asarray((relevance + keyword_weight * keyword_strength(keyword)) / total, dtype=np.float32)
 
 
-def penalised(score: Scores, unwanted: Scores) -> Scores:
-    """Return scores lowered by how relevant an image is to what is not wanted.
+def away_from(similarity: Scores, unwanted: Sequence[Scores]) -> Scores:
+    """Return cosines lowered by how much nearer than most an image is to each thing that is not wanted.
 
-    A penalty on a score of its own, and not subtracted vectors: "a dog" less "grass" is no point in the space that
-    means a dog elsewhere, but an image can be near the one and far from the other.
+    Of twelve ways that were tried on 18 pairs of texts over 888 photos this kept most of what was wanted for what it
+    moved away: of the twenty best, those that people say show what was not wanted fell from 10.6 to 3.1 %, those that
+    show what was wanted from 72 to 69 %. A factor of one less a calibrated relevance left 6.1 %.
     """
+    for cosines in unwanted:
+        if not np.isnan(cosines).all():
+            similarity = similarity - np.nan_to_num(cosines - np.nanmedian(cosines))
+    return np.asarray(similarity, dtype=np.float32)
+
+
+def penalised(score: Scores, unwanted: Scores) -> Scores:
+    """Return scores lowered by how much, 0–1, each image shows what is not wanted."""
     return np.asarray(score * (1.0 - unwanted), dtype=np.float32)
 
 

@@ -5,7 +5,7 @@ Methods take a batch and answer in its order. They are called from several threa
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Protocol
 
 import numpy as np
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from pyroaring import BitMap
 
+from search.calibration import Calibration
 from search.types import (
     EmbeddingSpace,
     Facet,
@@ -63,8 +64,9 @@ class Encoder(Protocol):
         """Return one unit vector for each label, from its prompts, to tell labels of one list from each other."""
         ...
 
-    def relevance(self, similarity: Scores) -> Scores:
-        """Return text-to-image cosines of this space calibrated to 0–1, monotonically."""
+    @property
+    def calibration(self) -> Calibration:
+        """What text-to-image cosines of this space mean."""
         ...
 
 
@@ -157,8 +159,22 @@ class Records(Protocol):
 
     def embedding(self, ordinal: int, space: EmbeddingSpace) -> Vector | None: ...
 
-    def phashes(self, ordinals: Ordinals) -> tuple[Ordinals, NDArray[np.uint64]]:
-        """Return the perceptual hashes of those images that are there, by ordinal."""
+    def embeddings(
+        self, space: EmbeddingSpace, ordinals: Sequence[int] | None = None
+    ) -> Iterator[tuple[Ordinals, Matrix]]:
+        """Yield vectors of a space in chunks, with their ordinals: of the images named, or of all."""
+        ...
+
+    def phashes(self, ordinals: Ordinals | None = None) -> tuple[Ordinals, NDArray[np.uint64]]:
+        """Return the perceptual hashes of those images that are there, or of all, by ordinal."""
+        ...
+
+    def near_phashes(self, phash: int, most: int) -> tuple[Ordinals, NDArray[np.uint64]]:
+        """Return the images whose perceptual hash differs from one in at most so many bits, by ordinal."""
+        ...
+
+    def version(self) -> str:
+        """Return what changes whenever anything in the catalogue does."""
         ...
 
 

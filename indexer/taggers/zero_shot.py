@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from search.encoders.lite_vision import imagenet_labels
+from search.encoders.places import place_names, place_rows
 from search.profile_file import ModelSpec
 from search.protocols import Encoder
 from search.types import Matrix, Tag, TagKind
@@ -111,20 +112,15 @@ class ZeroShotClasses:
 @functools.cache
 def places() -> tuple[tuple[str, ...], NDArray[np.bool_]]:
     """Return the names of the 365 scenes, and which of them are indoors."""
-    return tuple(name for name, _, _ in _rows()), np.array([where == "indoor" for _, where, _ in _rows()])
+    return place_names(), np.array([where == "indoor" for _, where, _ in place_rows()])
 
 
 @functools.cache
 def scene_groups() -> Mapping[str, NDArray[np.bool_]]:
     """Return the coarse groups of scenes, as "home or hotel", and which of the 365 are in each."""
-    of_each = np.array([group for *_, group in _rows()])
+    of_each = np.array([group for *_, group in place_rows()])
     return {str(group): of_each == group for group in sorted(set(of_each))}
 
-
-@functools.cache
-def _rows() -> tuple[list[str], ...]:
-    text = files("search.encoders").joinpath("data/places365.tsv").read_text(encoding="utf-8")
-    return tuple(line.split("\t") for line in text.splitlines() if not line.startswith("#"))
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path, PurePosixPath
 from typing import Protocol
@@ -23,7 +23,7 @@ from search.catalog.rows import (
     StoredImage,
 )
 from search.protocols import Records
-from search.types import EmbeddingSpace, ImageId, ImageRecord, Matrix, Ordinals, Rejected
+from search.types import EmbeddingSpace, ImageId, ImageRecord, Rejected
 
 
 class Catalog(Records, Protocol):
@@ -161,21 +161,11 @@ class Catalog(Records, Protocol):
         """Return an image's record. Raises NotFound."""
         ...
 
-    def embeddings(
-        self, space: EmbeddingSpace, ordinals: Sequence[int] | None = None
-    ) -> Iterator[tuple[Ordinals, Matrix]]:
-        """Yield vectors of a space in chunks, with their ordinals: of the images named, or of all."""
-        ...
-
     def check(self) -> list[Problem]:
         """Return what is wrong with the catalogue itself; nothing, if all is well."""
         ...
 
     # Moving to another catalogue
-
-    def version(self) -> str:
-        """Return what changes whenever anything here does."""
-        ...
 
     def migration(self) -> Migrating | None:
         """Return how far this catalogue is in taking over another one; None if it is not at that."""

@@ -6,13 +6,14 @@ import hashlib
 import io
 import json
 import zipfile
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from search.calibration import Calibration, Curve
 from search.encoders.coco import COCO_LABELS
 from search.encoders.lite_vision import CLASSES, FEATURES, Analysis
 from search.encoders.minilm import DIM
@@ -37,13 +38,12 @@ class Adapter:
     """Shape (2360,)."""
     weights: NDArray[np.float32]
     """Shape (2360, 384); stored as float16."""
-    relevance_middle: float
-    """The cosine that counts as a relevance of one half."""
-    relevance_width: float
-    """The cosine's distance over which the odds of relevance grow by e."""
+    calibration: Calibration
+    """What cosines mean, fitted on pictures that the map was fitted without."""
     card: dict[str, Any]
     """What it was trained on, how, and how well it does."""
     sha256: str
+    """Of the map alone: two files of one map make the same vectors, whatever is said of these."""
 
     def vectors(self, inputs: NDArray[np.float32]) -> Matrix:
         """Return the unit vectors of rows of inputs."""
@@ -70,7 +70,8 @@ def save(path: Path, adapter: Adapter) -> None:
         "text_mean": adapter.text_mean.astype(np.float32),
         "input_mean": adapter.input_mean.astype(np.float32),
         "weights": adapter.weights.astype(np.float16),
-        "scalars": np.array([adapter.input_scale, adapter.relevance_middle, adapter.relevance_width]),
+        "scalars": np.array([adapter.input_scale]),
+        "calibration": np.array([astuple(adapter.calibration.answered), astuple(adapter.calibration.image)]),
         "card": np.frombuffer(json.dumps(adapter.card, sort_keys=True, ensure_ascii=False).encode(), dtype=np.uint8),
     }
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
@@ -85,22 +86,26 @@ def load(path: Path = BUILT_IN) -> Adapter:
     try:
         data = path.read_bytes()
         with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
-            scale, middle, width = arrays["scalars"].tolist()
+            scale = arrays["scalars"].tolist()[0]
+            answered, image = (Curve(*numbers) for numbers in arrays["calibration"].tolist())
             adapter = Adapter(
                 text_mean=arrays["text_mean"],
                 input_scale=scale,
                 input_mean=arrays["input_mean"],
                 weights=arrays["weights"].astype(np.float32),
-                relevance_middle=middle,
-                relevance_width=width,
+                calibration=Calibration(answered, image),
                 card=json.loads(arrays["card"].tobytes()),
-                sha256=hashlib.sha256(data).hexdigest(),
+                sha256=_digest(*(arrays[name] for name in ("text_mean", "input_mean", "weights", "scalars"))),
             )
     except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile) as error:
         raise ConfigError(f"{path} is no adapter file of `snapseek adapt`: {error}") from error
     if adapter.weights.shape != (INPUTS, DIM) or adapter.text_mean.shape != (DIM,):
         raise ConfigError(f"{path} was made for other nets: its map has the shape {adapter.weights.shape}")
     return adapter
+
+
+def _digest(*arrays: NDArray[Any]) -> str:
+    return hashlib.sha256(b"".join(np.ascontiguousarray(array).tobytes() for array in arrays)).hexdigest()
 
 
 def unit(vectors: NDArray[np.float32]) -> Matrix:

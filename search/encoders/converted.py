@@ -1,4 +1,4 @@
-"""Nets that were converted for another runtime, kept so that each is converted once on a machine."""
+"""What is slow to make, as nets converted for another runtime: kept, so that each is made once on a machine."""
 
 from __future__ import annotations
 
@@ -27,6 +27,12 @@ def converted(name: str, make: Callable[[Path], None]) -> Path:
         finally:
             shutil.rmtree(making, ignore_errors=True)
     return folder
+
+
+def converted_if_there(name: str) -> Path | None:
+    """Return the folder of what was kept before, or None."""
+    folder = kept_in() / name
+    return folder if folder.is_dir() else None
 
 
 def kept_in() -> Path:

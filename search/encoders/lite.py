@@ -20,11 +20,12 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from search.calibration import Calibration
 from search.encoders.adapter import Adapter, load, unit
 from search.encoders.coco import COCO_LABELS
 from search.encoders.lite_vision import Analysis, LiteVision, imagenet_labels
 from search.encoders.minilm import DIM, MiniLM
-from search.types import EmbeddingSpace, Matrix, Scores
+from search.types import EmbeddingSpace, Matrix
 from search.weights.packaged import EFFICIENTNET, MINILM, MINILM_TOKENIZER, SSD_MOBILENET
 
 TEMPERATURE = 0.07
@@ -84,10 +85,9 @@ class LiteEncoder:
             rows.append(row)
         return unit(np.array(rows, np.float32).reshape(-1, DIM))
 
-    def relevance(self, similarity: Scores) -> Scores:
-        """Return cosines as relevance, by the logistic curve that the adapter's training fitted."""
-        odds = (similarity - self._adapter.relevance_middle) / self._adapter.relevance_width
-        return np.asarray(1 / (1 + np.exp(-np.clip(odds, -50, 50))), dtype=np.float32)
+    @property
+    def calibration(self) -> Calibration:
+        return self._adapter.calibration
 
     def label_vectors(self, prompts: Sequence[Sequence[str]]) -> Matrix:
         """Return vectors of labels, shape (len(prompts), 384), centred on their own mean.

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from search.batches import Batches
+from search.calibration import Calibration, Curve
 from search.encoders import examples, runtime_choice, towers
 from search.encoders.adapter import unit
 from search.encoders.onnx_towers import in_onnx
@@ -28,7 +29,7 @@ from search.encoders.openvino_towers import in_openvino
 from search.errors import ConfigError, ModelUnavailable
 from search.profile_file import ModelSpec
 from search.torch_device import device_of, dtype_of
-from search.types import EmbeddingSpace, Matrix, Scores
+from search.types import EmbeddingSpace, Matrix
 from search.weights.hub import content_hash
 
 if TYPE_CHECKING:
@@ -43,10 +44,10 @@ TEXT_BATCH = 32
 CALIBRATION_PICTURES = 64
 CHECKED_PICTURES = 16
 
-CONTRASTIVE = 0.205, 0.012
-SIGMOID = 0.045, 0.016
-"""Middle and width of the logistic curve from cosines to relevance, for CLIP and for SigLIP: published cosines of
-right, near and wrong texts are 0.25, 0.22 and 0.19 for the one, and −0.05 to 0.10 for the other."""
+CONTRASTIVE = Calibration(Curve(-0.04, 0.012), Curve(-0.05, 0.012))
+SIGMOID = Calibration(Curve(-0.05, 0.016), Curve(-0.06, 0.016))
+"""For CLIP and for SigLIP, from published cosines of right, near and wrong texts: 0.25 to 0.30, 0.22 and 0.19 for the
+one, 0.05 to 0.15 and below 0 for the other. Not fitted: no published weights could be had where this was written."""
 
 
 class OpenClipEncoder:
@@ -121,10 +122,9 @@ class OpenClipEncoder:
         vectors = iter(self.encode_texts([text for texts in prompts for text in texts]))
         return unit(np.array([np.mean([next(vectors) for _ in texts], axis=0) for texts in prompts]))
 
-    def relevance(self, similarity: Scores) -> Scores:
-        middle, width = SIGMOID if self._is_sigmoid else CONTRASTIVE
-        odds = np.clip((similarity - middle) / width, -50, 50)
-        return np.asarray(1 / (1 + np.exp(-odds)), dtype=np.float32)
+    @property
+    def calibration(self) -> Calibration:
+        return SIGMOID if self._is_sigmoid else CONTRASTIVE
 
     @property
     def _is_sigmoid(self) -> bool:

@@ -18,8 +18,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from search.calibration import Calibration, Curve
 from search.catalog.rows import Batch, FileRow, NewImage
-from search.types import PERSON, EmbeddingSpace, Filter, ImageId, Matrix, Op, Scores, Tag, TagKind, Term, Vector
+from search.types import PERSON, EmbeddingSpace, Filter, ImageId, Matrix, Op, Tag, TagKind, Term, Vector
 
 DIM = 512
 SPACE = EmbeddingSpace("synthetic", DIM, "5e" * 32)
@@ -67,7 +68,8 @@ class PlantedEncoder:
         self._relevant = relevant
 
     def encode_texts(self, texts: Sequence[str]) -> Matrix:
-        return np.array([self._vectors[text] for text in texts], np.float32)
+        nowhere = np.zeros(DIM, np.float32)  # labels at large, which mean nothing here
+        return np.array([self._vectors.get(text, nowhere) for text in texts], np.float32)
 
     def encode_images(self, images: Sequence[Image.Image]) -> Matrix:
         raise NotImplementedError("there are no pictures")
@@ -75,9 +77,10 @@ class PlantedEncoder:
     def label_vectors(self, prompts: Sequence[Sequence[str]]) -> Matrix:
         raise NotImplementedError("nothing is labelled by vectors")
 
-    def relevance(self, similarity: Scores) -> Scores:
-        """Return one half at the cosine that counts as relevant, and nearly 0 and 1 a tenth below and above it."""
-        return np.asarray(1 / (1 + np.exp(-30 * (similarity - self._relevant))), np.float32)
+    @property
+    def calibration(self) -> Calibration:
+        """Something always answers; one half lies at the cosine that counts as relevant."""
+        return Calibration(answered=Curve(-1.0, 0.1), image=Curve(self._relevant, 1 / 30))
 
 
 class SyntheticLibrary:

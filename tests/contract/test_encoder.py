@@ -56,7 +56,8 @@ def test_long_and_odd_texts_are_encoded(encoder: Encoder) -> None:
 
 
 def test_relevance_is_monotone_and_between_0_and_1(encoder: Encoder) -> None:
-    relevance = encoder.relevance(np.linspace(-1, 1, 101, dtype=np.float32))
+    cosines = np.linspace(-1, 1, 101, dtype=np.float32)
+    relevance = encoder.calibration.judge(cosines, prior=0.3, library=101)(cosines)
     assert (np.diff(relevance) >= 0).all()
     assert 0 <= relevance[0] < 0.05
     assert 0.95 < relevance[-1] <= 1

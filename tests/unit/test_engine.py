@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
+from planted import WORDS, PlantedEncoder
 
 from search.catalog.rows import Batch, FileRow, NewImage
 from search.catalog.sqlite_catalog import SqliteCatalog
@@ -20,26 +20,6 @@ from search.types import EmbeddingSpace, Filter, ImageId, Mode, Query, SimilarBy
 
 DIM = 8
 SPACE = EmbeddingSpace("planted", DIM, "e" * 32)
-WORDS = {"dog": 0, "cat": 1, "beach": 2, "night": 3}
-
-
-class PlantedEncoder:
-    """Texts are the sum of their words' axes. Satisfies `search.protocols.Encoder`."""
-
-    space = SPACE
-
-    def encode_texts(self, texts):
-        rows = np.zeros((len(texts), DIM), np.float32)
-        for row, text in zip(rows, texts, strict=True):
-            for word in text.split():
-                row[WORDS.get(word, DIM - 1)] += 1
-        return rows / np.linalg.norm(rows, axis=1, keepdims=True)
-
-    def encode_images(self, images: list[Image.Image]):
-        raise AssertionError("a search by words looks at no picture")
-
-    def relevance(self, similarity):
-        return np.clip(similarity, 0, 1)
 
 
 def an_id(number: int) -> ImageId:
@@ -78,8 +58,12 @@ def engine(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[SearchEng
         projections = Projections(catalog, load_config(data=tmp_path, exact_limit=exact_limit), SPACE)
         projections.catch_up()
         yield SearchEngine(
-            records=catalog, tags=projections.tags, finder=projections.finder, encoder=PlantedEncoder(), cutoff=0.5,
-        )  # fmt: skip
+            records=catalog,
+            tags=projections.tags,
+            finder=projections.finder,
+            encoder=PlantedEncoder(SPACE),
+            cutoff=0.5,
+        )
         projections.close()
 
 

@@ -1,0 +1,73 @@
+"""How relevant the images of a library are to a text, so that one threshold means the same for every query.
+
+`search.calibration` says what is computed; here is what it needs: vectors of the nearest images, and texts at large.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import threading
+import time
+
+import numpy as np
+
+from search.calibration import Judge, nearest_among, priors
+from search.encoders.coco import COCO_LABELS
+from search.encoders.converted import converted, converted_if_there
+from search.encoders.lite_vision import imagenet_labels
+from search.encoders.places import place_names
+from search.protocols import Encoder, Records
+from search.types import Matrix, Ordinals, Scores
+
+SLOW_S = 0.5
+"""The vectors of the labels are kept on disk where it takes longer to make them."""
+
+
+class Relevance:
+    """Calibrates cosines of one library. Safe for threads; the labels are encoded at the first query."""
+
+    def __init__(self, encoder: Encoder, records: Records) -> None:
+        self._encoder = encoder
+        self._records = records
+        self._lock = threading.Lock()
+
+    def judge(self, ordinals: Ordinals, similarity: Scores, *, library: int) -> Judge:
+        """Return what turns cosines to a text into relevance, from the candidates for it and their cosines.
+
+        ``library``: how many images there are to answer.
+        """
+        known = ~np.isnan(similarity)
+        if not known.any():
+            return np.zeros_like
+        ordinals, similarity = ordinals[known], similarity[known]
+        return self._encoder.calibration.judge(similarity, self._prior(ordinals, similarity, library), library=library)
+
+    def _prior(self, ordinals: Ordinals, similarity: Scores, library: int) -> float:
+        count = min(nearest_among(library), len(ordinals))
+        nearest = ordinals[np.argpartition(-similarity, count - 1)[:count]]
+        chunks = [vectors for _, vectors in self._records.embeddings(self._encoder.space, [int(o) for o in nearest])]
+        vectors = np.concatenate(chunks) if chunks else np.empty((0, self._encoder.space.dim), np.float32)
+        return float(priors(vectors, self._labels()).mean()) if len(vectors) else 0.0
+
+    def _labels(self) -> Matrix:
+        with self._lock:  # else several first queries would encode them side by side
+            return self._encoded
+
+    @functools.cached_property
+    def _encoded(self) -> Matrix:
+        return texts_at_large(self._encoder)
+
+
+def texts_at_large(encoder: Encoder) -> Matrix:
+    """Return vectors of some 1,400 labels of things, animals and places; kept on disk where encoding them is slow."""
+    texts = [f"a photo of a {label}" for label in (*imagenet_labels(), *COCO_LABELS.values(), *place_names())]
+    name = hashlib.sha256("\n".join((encoder.space.fingerprint, *texts)).encode()).hexdigest()[:24]
+    kept = converted_if_there(f"texts-{name}")
+    if kept is not None:
+        return np.asarray(np.load(kept / "vectors.npy", allow_pickle=False), dtype=np.float32)
+    began = time.monotonic()
+    vectors = encoder.encode_texts(texts)
+    if time.monotonic() - began > SLOW_S:
+        converted(f"texts-{name}", lambda folder: np.save(folder / "vectors.npy", vectors))
+    return vectors
