@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import hashlib
 import io
+import math
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -30,9 +31,10 @@ from PIL import (
     WebPImagePlugin,
 )
 
-from search.errors import ImageTooLarge, UnsupportedImage
+from search.errors import ImageTooLarge, InvalidQuery, UnsupportedImage
+from search.looks import THUMBNAIL_SIDE
 from search.phash import perceptual_hash
-from search.types import ImageId, Location
+from search.types import Box, ImageId, Location
 
 try:
     from pillow_heif import register_heif_opener
@@ -57,8 +59,9 @@ READERS = (
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "TIFF", "BMP", "AVIF", "JPEG2000") + (("HEIF",) if HEIF else ())
 """The allow-list: Pillow's readers for documents, fonts and vector formats are never tried on a file."""
 
-THUMBNAIL_SIDE = 512
 MAX_ICC_BYTES = 4 * 2**20
+LEAST_PART = 16
+"""Pixels that a part of a picture must have on each side to be looked at by itself."""
 
 # The bomb check is ours, with a limit from the config; Pillow's own must not fire at another number.
 warnings.simplefilter("ignore", Image.DecompressionBombWarning)
@@ -101,9 +104,12 @@ def image_id(data: bytes) -> ImageId:
 
 def decode_file(path: str, side: int, limits: Limits) -> Decoded:
     """Read and decode a file; see `decode`. Raises OSError where it cannot be read."""
+    return decode(_read(path, limits), side, limits)
+
+
+def _read(path: str, limits: Limits) -> bytes:
     with Path(path).open("rb") as file:
-        data = file.read(limits.max_bytes + 1)
-    return decode(data, side, limits)
+        return file.read(limits.max_bytes + 1)
 
 
 def decode(data: bytes, side: int, limits: Limits) -> Decoded:
@@ -125,6 +131,37 @@ def decode(data: bytes, side: int, limits: Limits) -> Decoded:
         raise ImageTooLarge(f"decoding {image.width} x {image.height} pixels needs too much memory") from error
     except Exception as error:  # a parser fed with hostile bytes raises nearly anything
         raise UnsupportedImage(f"damaged {image.format} file: {error}") from error
+
+
+def decode_part(data: bytes, side: int, limits: Limits, box: Box) -> Decoded:
+    """Return a part of the picture in ``data`` as a picture of its own, with the id of the whole.
+
+    Raises InvalidQuery where the part is too small to tell anything.
+    """
+    whole = decode(data, math.ceil(side / max(box.width, box.height)), limits)
+    width, height = round(box.width * whole.width), round(box.height * whole.height)
+    if min(width, height) < LEAST_PART:
+        raise InvalidQuery(
+            f"the box is {width} x {height} pixels of the picture's {whole.width} x {whole.height};"
+            f" at least {LEAST_PART} x {LEAST_PART} are needed"
+        )
+    rows, columns = whole.pixels.shape[:2]
+    pixels = whole.pixels[_span(box.y, box.height, rows), _span(box.x, box.width, columns)]
+    picture = Image.fromarray(pixels)
+    thumbnail = encode_thumbnail(picture, THUMBNAIL_SIDE)
+    changed: dict[str, Any] = {"pixels": pixels, "thumbnail": thumbnail, "phash": perceptual_hash(picture)}
+    return replace(whole, width=width, height=height, **changed)
+
+
+def decode_part_of_file(path: str, side: int, limits: Limits, box: Box) -> Decoded:
+    """Read a file and decode a part of it; see `decode_part`. Raises OSError where it cannot be read."""
+    return decode_part(_read(path, limits), side, limits, box)
+
+
+def _span(start: float, length: float, whole: int) -> slice:
+    """Return which of ``whole`` pixels a stretch covers: one at least."""
+    first = min(int(start * whole), whole - 1)
+    return slice(first, max(first + 1, min(whole, round((start + length) * whole))))
 
 
 def _open(data: bytes) -> Image.Image:

@@ -9,10 +9,11 @@ from pathlib import Path
 
 from PIL import Image
 
-from indexer.decode import THUMBNAIL_SIDE, encode_thumbnail
+from indexer.decode import encode_thumbnail
 from indexer.pool import DecodePool
 from search.catalog.protocol import Catalog
 from search.errors import NotFound
+from search.looks import THUMBNAIL_SIDE, thumbnail_path
 from search.types import ImageId
 
 SIZES = (256, THUMBNAIL_SIDE, 1024)
@@ -57,7 +58,7 @@ class Media:
             self.path(id, size).unlink(missing_ok=True)
 
     def path(self, id: ImageId, size: int) -> Path:
-        return self._folder / id[:2] / f"{id}-{size}.webp"
+        return thumbnail_path(self._folder, id, size)
 
     def _make(self, id: ImageId, path: Path, size: int) -> None:
         decoded = self._pool.result(self._pool.submit_file(str(self.original(id)[0]), size))

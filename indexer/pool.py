@@ -13,9 +13,10 @@ from typing import Any
 
 from pebble import ProcessExpired, ProcessFuture, ProcessPool
 
-from indexer.decode import Decoded, Limits, decode, decode_file
+from indexer.decode import Decoded, Limits, decode, decode_file, decode_part, decode_part_of_file
 from search.config import Config
 from search.errors import ImageTooLarge, SnapseekError, UnsupportedImage
+from search.types import Box
 
 
 class DecodePool:
@@ -39,11 +40,18 @@ class DecodePool:
     def submit_bytes(self, data: bytes, side: int) -> ProcessFuture[Decoded]:
         return self._schedule(decode, data, side)
 
-    def _schedule(self, function: Any, source: str | bytes, side: int) -> ProcessFuture[Decoded]:
-        return self._pool.schedule(function, args=[source, side, self._limits], timeout=self._timeout_s)
+    def submit_part_of_file(self, path: str, side: int, box: Box) -> ProcessFuture[Decoded]:
+        """Start decoding a part of a file as a picture of its own."""
+        return self._schedule(decode_part_of_file, path, side, box)
+
+    def submit_part(self, data: bytes, side: int, box: Box) -> ProcessFuture[Decoded]:
+        return self._schedule(decode_part, data, side, box)
+
+    def _schedule(self, function: Any, source: str | bytes, side: int, *more: Box) -> ProcessFuture[Decoded]:
+        return self._pool.schedule(function, args=[source, side, self._limits, *more], timeout=self._timeout_s)
 
     def result(self, future: ProcessFuture[Decoded]) -> Decoded:
-        """Wait for a picture. Raises UnsupportedImage, ImageTooLarge or OSError with the reason."""
+        """Wait for a picture. Raises UnsupportedImage, ImageTooLarge, InvalidQuery or OSError with the reason."""
         try:
             decoded: Decoded = future.result()
         except FutureTimeout as error:

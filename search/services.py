@@ -17,6 +17,7 @@ from search.config import Config
 from search.encoders.opening import open_encoder
 from search.engine import SearchEngine
 from search.errors import ConfigError, ModelUnavailable, SnapseekError, SpaceMismatch, Unavailable
+from search.looks import looks_in
 from search.profile_file import read_profile
 from search.protocols import Encoder, TagStore
 from search.stores import Stores, open_stores
@@ -201,7 +202,12 @@ def _open(config: Config, catalog: Catalog) -> _Open:
         )
     stores = open_stores(config, catalog, space)
     engine = SearchEngine(
-        records=catalog, tags=stores.tags, finder=stores.finder, encoder=encoder, cutoff=config.cutoff
+        records=catalog,
+        tags=stores.tags,
+        finder=stores.finder,
+        encoder=encoder,
+        cutoff=config.cutoff,
+        looks=looks_in(config.data / "thumbnails"),
     )
     return _Open(profile, encoder, stores, engine)
 

@@ -278,6 +278,8 @@ class Hit:
     relevance: float | None = None
     keyword: float | None = None
     why: tuple[str, ...] = ()
+    differences: tuple[str, ...] = ()
+    """Of a near-duplicate: in what it differs from the picture whose copies were asked for."""
 
 
 @dataclass(frozen=True, slots=True)

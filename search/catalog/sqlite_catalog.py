@@ -40,6 +40,7 @@ from search.catalog.rows import (
     StoredImage,
 )
 from search.errors import ConfigError, Conflict, NotFound, Unavailable
+from search.phash import distances
 from search.types import EmbeddingSpace, ImageId, ImageRecord, Matrix, Ordinals, Rejected, Tag, Vector
 
 FILE = "catalog.sqlite"
@@ -432,10 +433,15 @@ class SqliteCatalog:
     def ordinals(self) -> BitMap:
         return BitMap(ordinal for (ordinal,) in self._rows("SELECT ordinal FROM image"))
 
-    def phashes(self, ordinals: Ordinals) -> tuple[Ordinals, NDArray[np.uint64]]:
+    def phashes(self, ordinals: Ordinals | None = None) -> tuple[Ordinals, NDArray[np.uint64]]:
         known, hashes = self._phashes()
-        asked = np.isin(known, ordinals)
+        asked = slice(None) if ordinals is None else np.isin(known, ordinals)
         return known[asked], hashes[asked]
+
+    def near_phashes(self, phash: int, most: int) -> tuple[Ordinals, NDArray[np.uint64]]:
+        known, hashes = self._phashes()
+        near = distances(hashes, phash) <= most
+        return known[near], hashes[near]
 
     def _phashes(self) -> tuple[Ordinals, NDArray[np.uint64]]:
         change = self.change

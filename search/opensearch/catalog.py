@@ -338,9 +338,13 @@ class OpenSearchCatalog:
         found = {source["ordinal"]: record_of(source) for source in self._images.by_ordinal(ordinals, _RECORD)}
         return [found[ordinal] for ordinal in ordinals if ordinal in found]
 
-    def phashes(self, ordinals: Ordinals) -> tuple[Ordinals, NDArray[np.uint64]]:
-        """Return the perceptual hashes of those images that are there, by ordinal."""
-        return self._images.phashes(ordinals.tolist())
+    def phashes(self, ordinals: Ordinals | None = None) -> tuple[Ordinals, NDArray[np.uint64]]:
+        """Return the perceptual hashes of those images that are there, or of all, by ordinal."""
+        return self._images.all_phashes() if ordinals is None else self._images.phashes(ordinals.tolist())
+
+    def near_phashes(self, phash: int, most: int) -> tuple[Ordinals, NDArray[np.uint64]]:
+        """Return the images whose perceptual hash differs from one in at most so many bits, by ordinal."""
+        return self._images.near_phashes(phash, most)
 
     def embedding(self, ordinal: int, space: EmbeddingSpace) -> Vector | None:
         for _, vectors in self.embeddings(space, [ordinal]):

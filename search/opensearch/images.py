@@ -172,9 +172,18 @@ class Images:
         return {ImageId(id): (int(ordinal), models) for id, ordinal, models in found}
 
     def phashes(self, ordinals: Sequence[int]) -> tuple[Ordinals, NDArray[np.uint64]]:
-        found = sorted(self._columns("ordinal", [int(ordinal) for ordinal in ordinals], ["ordinal", "phash"]))
-        hashes = np.array([phash for _, phash in found], np.int64)
-        return np.array([ordinal for ordinal, _ in found], np.uint32), hashes.view(np.uint64)
+        return _hashes(self._columns("ordinal", [int(ordinal) for ordinal in ordinals], ["ordinal", "phash"]))
+
+    def all_phashes(self, query: Mapping[str, Any] = EVERY) -> tuple[Ordinals, NDArray[np.uint64]]:
+        """Return the perceptual hashes of all images that a query finds, a page at a time."""
+        columns = {"_source": False, "docvalue_fields": ["phash"]}
+        found = pages(self._client, self.index, query, by=["ordinal"], size=NUMBERS, **columns)
+        return _hashes((hit["sort"][0], hit["fields"]["phash"][0]) for page in found for hit in page)
+
+    def near_phashes(self, phash: int, most: int) -> tuple[Ordinals, NDArray[np.uint64]]:
+        parameters = {"hash": int(np.uint64(phash).view(np.int64)), "most": most}
+        script = {"source": _DISTANCE, "params": parameters}
+        return self.all_phashes({"bool": {"filter": [{"script": {"script": script}}]}})
 
     def embeddings(self, space: EmbeddingSpace, ordinals: Sequence[int] | None) -> Iterator[tuple[Ordinals, Matrix]]:
         """Yield vectors of a space in chunks, by ordinal: of the images named, or of all."""
@@ -223,6 +232,13 @@ class Images:
 
 
 _KEPT = ("phash", "models", "record", VECTORS)
+_DISTANCE = "Long.bitCount(doc['phash'].value ^ params.hash) <= params.most"
+
+
+def _hashes(found: Iterable[Sequence[int]]) -> tuple[Ordinals, NDArray[np.uint64]]:
+    """Return (ordinal, signed hash) as two columns, by ordinal."""
+    rows = np.array(sorted((int(ordinal), int(phash)) for ordinal, phash in found), np.int64).reshape(-1, 2)
+    return rows[:, 0].astype(np.uint32), np.ascontiguousarray(rows[:, 1]).view(np.uint64)
 
 
 def _any_of(field: str, values: Sequence[Any]) -> dict[str, Any]:

@@ -95,6 +95,26 @@ def test_a_record_comes_back_with_all_its_fields(catalog: Catalog, root: Root) -
     assert vector.tolist() == [0, 1, 0, 0, 0, 0, 0, 0]
 
 
+def test_hashes_are_found_by_how_many_bits_differ(catalog: Catalog, root: Root) -> None:
+    for number, phash in ((1, 0), (2, 0b111), (3, 2**63 | 1), (4, 2**64 - 1)):
+        write(catalog, root, number, phash=phash)
+    one, two, three, four = (catalog.find(an_id(n)) for n in (1, 2, 3, 4))
+    everything = catalog.phashes()
+    assert dict(zip(*(column.tolist() for column in everything), strict=True)) == {
+        one: 0, two: 0b111, three: 2**63 | 1, four: 2**64 - 1,
+    }  # fmt: skip
+    assert everything[0].tolist() == sorted(everything[0].tolist())
+    for phash, most, expected in (
+        (0, 0, {one}),
+        (0, 2, {one, three}),
+        (0, 3, {one, two, three}),
+        (2**63, 1, {one, three}),
+    ):
+        ordinals, hashes = catalog.near_phashes(phash, most)
+        assert set(ordinals.tolist()) == expected
+        assert all((int(found) ^ phash).bit_count() <= most for found in hashes)
+
+
 def test_records_come_in_the_order_asked_without_those_that_are_gone(catalog: Catalog, root: Root) -> None:
     write(catalog, root, 1, 2, 3)
     one, two, three = (catalog.find(an_id(n)) for n in (1, 2, 3))
