@@ -16,9 +16,16 @@ from collections.abc import Callable
 from search.errors import InvalidQuery
 from search.fields import CONFIDENCE, COUNT, FIELDS, TAG_FIELDS, BadValue, Field, confidence_of, nearest_fields, spans
 from search.selection import (
+    all_of,
+    also,
+    any_of,
+    between,
+    ends,
     selected_values,
     toggled,
+    wants_all,
     with_value,
+    without_comparisons,
     without_field,
     without_selection,
     without_term,
@@ -29,13 +36,20 @@ from search.words import fold
 
 __all__ = [
     "FIELDS",
+    "all_of",
+    "also",
+    "any_of",
+    "between",
+    "ends",
     "joined",
     "parse",
     "quoted",
     "selected_values",
     "split",
     "toggled",
+    "wants_all",
     "with_value",
+    "without_comparisons",
     "without_field",
     "without_selection",
     "without_term",

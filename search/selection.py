@@ -47,6 +47,72 @@ def toggled(filter: Filter, field: str, value: str) -> Filter:
     return without_value(filter, field, value) if _is_on(filter, field, value) else with_value(filter, field, value)
 
 
+def also(filter: Filter, field: str, value: str) -> Filter:
+    """Return the filter with a value turned on besides those that are, as a term of its own (AND)."""
+    return filter if _is_on(filter, field, value) else Filter((*filter.terms, Term(field, Op.EQ, (value,))))
+
+
+def any_of(filter: Filter, field: str) -> Filter:
+    """Return the filter in which one of a field's values is enough: in one term, at the place of the first."""
+    listing = [term for term in filter.terms if _lists(term, field)]
+    if len(listing) < 2:
+        return filter
+    joined = replace(listing[0], values=selected_values(filter, field))
+    terms = [joined if term is listing[0] else term for term in filter.terms]
+    return Filter(tuple(term for term in terms if term not in listing[1:]))
+
+
+def all_of(filter: Filter, field: str) -> Filter:
+    """Return the filter in which each of a field's values has to hold: a term for each."""
+    terms: list[Term] = []
+    for term in filter.terms:
+        terms += [replace(term, values=(value,)) for value in term.values] if _lists(term, field) else [term]
+    return Filter(tuple(terms))
+
+
+def wants_all(filter: Filter, field: str) -> bool:
+    """Return whether several values of a field have to hold together."""
+    return sum(_lists(term, field) for term in filter.terms) > 1
+
+
+def ends(filter: Filter, field: str) -> tuple[str, str]:
+    """Return the first and the last number that comparisons let through, where they say one."""
+    first = last = ""
+    for term in filter.terms:
+        if _compares(term, field):
+            match term.op:
+                case Op.RANGE:
+                    first, last = term.values
+                case Op.GE:
+                    first = term.values[0]
+                case Op.GT:
+                    first = str(int(term.values[0]) + 1)
+                case Op.LE:
+                    last = term.values[0]
+                case Op.LT:
+                    last = str(int(term.values[0]) - 1)
+    return first, last
+
+
+def between(filter: Filter, field: str, first: str, last: str) -> Filter:
+    """Return the filter with a field of numbers from ``first`` to ``last``, either of which may be empty.
+
+    It takes the place of what was selected; without both, comparisons go and plain values stay.
+    """
+    if not first and not last:
+        return without_comparisons(filter, field)
+    if first and last:
+        term = Term(field, Op.RANGE, (first, last))
+    else:
+        term = Term(field, Op.GE, (first,)) if first else Term(field, Op.LE, (last,))
+    return Filter((*without_selection(filter, field).terms, term))
+
+
+def without_comparisons(filter: Filter, field: str) -> Filter:
+    """Return the filter without comparisons on a field that are not negated, as ``people:>=2``."""
+    return Filter(tuple(term for term in filter.terms if not _compares(term, field)))
+
+
 def without_selection(filter: Filter, field: str) -> Filter:
     """Return the filter under which a facet is counted: the field's selection left out, all other terms kept."""
     return Filter(tuple(term for term in filter.terms if not _selects(term, field)))
@@ -68,6 +134,10 @@ def _selects(term: Term, field: str) -> bool:
 
 def _lists(term: Term, field: str) -> bool:
     return _selects(term, field) and term.op is Op.EQ
+
+
+def _compares(term: Term, field: str) -> bool:
+    return _selects(term, field) and term.op is not Op.EQ
 
 
 def _is_on(filter: Filter, field: str, value: str) -> bool:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, BinaryIO, Protocol
 
@@ -14,6 +14,8 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescap
 from search import filters
 from search.engine import Picture
 from search.errors import InvalidQuery, NotFound
+from search.facets import RANGES
+from search.limits import FACET_VALUES
 from search.types import Filter, ImageId, ImageRecord, Query, SearchResults, SimilarBy
 from ui import views
 from ui.api_docs import operations
@@ -22,6 +24,8 @@ from ui.state import SearchState
 STATIC = Path(__file__).with_name("static")
 PAGE_SIZE = 48
 SIMILAR_SHOWN = 8
+FOUND = 20
+"""Values of a facet that are shown for what was typed."""
 
 templates = Environment(
     loader=PackageLoader("ui"),
@@ -68,11 +72,19 @@ def make_router(backend: PageBackend) -> APIRouter:
             state = SearchState.of(params)
             query, reference = _query(backend, state)
             view = views.search_view(state, backend.search(query), reference)
+            if "facet" in params:
+                view = replace(view, facets=_with_found(view.facets, _found(backend, state, params)))
             return _page(request, backend, "search.html", view=view, pushed=state.url())
         except (InvalidQuery, NotFound) as error:
             shown = views.ErrorView("This search cannot be read", str(error), _marked(params, error))
             view = views.failed_view(params.get("q", ""), shown)
             return _page(request, backend, "search.html", view=view, status=422)
+
+    @router.get("/facet")
+    def facet(request: Request) -> Response:
+        params = dict(request.query_params)
+        view = _found(backend, SearchState.of(params), params)
+        return _page(request, backend, "_values.html", view=view)
 
     @router.get("/images/{id}")
     def image(request: Request, id: str) -> Response:
@@ -139,10 +151,28 @@ def _query(backend: PageBackend, state: SearchState) -> tuple[Query, views.Refer
         k=PAGE_SIZE,
         cursor=state.cursor,
         facets=views.PAGE_FACETS,
+        conjunctive=tuple(name for name in views.PAGE_FACETS if state.wants_all(name)),
+        ranges=tuple(RANGES),
         sort=state.sort,
+        seed=state.seed,
         cutoff="none" if state.anyway else "auto",
     )
     return query, reference
+
+
+def _found(backend: PageBackend, state: SearchState, params: Mapping[str, str]) -> views.FacetView:
+    """Return the values of a facet that start as was typed; nothing typed finds the commonest."""
+    name, prefix = params.get("facet", ""), params.get("prefix", "").strip()
+    query, _ = _query(backend, replace(state, cursor=None))
+    size = FOUND if prefix else FACET_VALUES
+    listing = replace(query, k=1, facets=(name,), facet_prefix=prefix, facet_size=size, ranges=())
+    (facet,) = backend.search(listing).facets
+    return views.facet_view(facet, state, prefix)
+
+
+def _with_found(facets: Sequence[views.FacetView], found: views.FacetView) -> tuple[views.FacetView, ...]:
+    """Return the facets with the one in which values were looked for."""
+    return tuple(replace(found, values=f.values, range=f.range) if f.name == found.name else f for f in facets)
 
 
 def _marked(params: Mapping[str, str], error: InvalidQuery | NotFound) -> str:

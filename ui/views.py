@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from search import filters
-from search.facets import FACETS, FacetSpec
+from search.facets import FACETS, RANGES, FacetSpec
 from search.types import (
     DEFAULT_CONFIDENCE,
     PERSON,
@@ -32,13 +33,21 @@ PAGE_FACETS = (
     "color",
     "compound",
     "class",
+    "user",
     "orientation",
     "year",
 )
 SHORT_LIST = 6
 """Values of a facet that show before the rest is unfolded."""
 
-SORT_TITLES = {Sort.RELEVANCE: "Best match", Sort.NEWEST: "Newest first", Sort.OLDEST: "Oldest first"}
+SORT_TITLES = {
+    Sort.RELEVANCE: "Best match",
+    Sort.NEWEST: "Newest first",
+    Sort.OLDEST: "Oldest first",
+    Sort.RANDOM: "Shuffled",
+}
+SEEDS = 1_000_000
+SIZES = ("width", "height")
 KIND_TITLES = {
     TagKind.OBJECT: "Objects",
     TagKind.CLASS: "Looks like",
@@ -80,11 +89,30 @@ class FacetValueView:
 
 
 @dataclass(frozen=True, slots=True)
+class RangeView:
+    """A field of numbers to be narrowed from and to."""
+
+    field: str
+    title: str
+    first: str
+    last: str
+    least: int
+    most: int
+
+
+@dataclass(frozen=True, slots=True)
 class FacetView:
     name: str
     title: str
     values: tuple[FacetValueView, ...]
     more: tuple[FacetValueView, ...]
+    modes: tuple[Link, ...] = ()
+    """Where an image can have several values: whether any or all of those that are turned on must hold."""
+    range: RangeView | None = None
+    prefix: str = ""
+    """What was typed to find values; `more` are those that were found."""
+    found: bool = False
+    """Whether something was typed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +156,9 @@ class SearchView:
     summary: str
     hits: tuple[HitView, ...] = ()
     facets: tuple[FacetView, ...] = ()
+    sizes: tuple[RangeView, ...] = ()
+    carried: tuple[tuple[str, str], ...] = ()
+    """The whole state, for forms that change one thing of it."""
     chips: tuple[Chip, ...] = ()
     clear_url: str = "/"
     sorts: tuple[Link, ...] = ()
@@ -187,11 +218,13 @@ def search_view(state: SearchState, results: SearchResults, reference: Reference
         hidden=hidden_fields(state),
         summary=_summary(results, state),
         hits=tuple(map(hit_view, results.hits)),
-        facets=tuple(_facet_view(facet, state) for facet in results.facets if facet.values),
+        facets=tuple(_facet_views(state, results)),
+        sizes=tuple(_range_views(SIZES, state, results)),
+        carried=carried_fields(state),
         chips=tuple(_chips(state)),
         clear_url=SearchState(text=state.text, like=state.like).url(),
         sorts=tuple(
-            Link(title, replace(state, sort=sort, cursor=None).url(), sort is state.sort)
+            Link(title, replace(state, sort=sort, seed=_seed_for(sort), cursor=None).url(), sort is state.sort)
             for sort, title in SORT_TITLES.items()
         ),
         next_url=replace(state, cursor=results.next).url() if results.next else "",
@@ -210,9 +243,21 @@ def hidden_fields(state: SearchState) -> tuple[tuple[str, str], ...]:
     fields = {
         "filter": str(state.filter),
         "sort": "" if state.sort is Sort.RELEVANCE else state.sort.value,
+        "seed": "" if state.seed is None else str(state.seed),
+        "all": ",".join(state.conjunctive),
         "like": state.like,
     }
     return tuple((name, value) for name, value in fields.items() if value)
+
+
+def carried_fields(state: SearchState) -> tuple[tuple[str, str], ...]:
+    """Return what a form carries along that has no box, so that it starts from the first page."""
+    return tuple(replace(state, cursor=None).params().items())
+
+
+def _seed_for(sort: Sort) -> int | None:
+    """Return a seed for the link to an order: at every look, the random one is another."""
+    return secrets.randbelow(SEEDS) if sort is Sort.RANDOM else None
 
 
 def marked(text: str, position: int | None) -> str:
@@ -229,16 +274,63 @@ def _summary(results: SearchResults, state: SearchState) -> str:
     return f"{about}{results.total:,} {pictures}{what}{'es' if what and results.total == 1 else ''}"
 
 
-def _facet_view(facet: Facet, state: SearchState) -> FacetView:
+def _facet_views(state: SearchState, results: SearchResults) -> Iterable[FacetView]:
+    ranges = {view.field: view for view in _range_views([f.name for f in results.facets], state, results)}
+    for facet in results.facets:
+        if _can_narrow(facet, state, results.total) or facet.name in ranges:
+            yield replace(facet_view(facet, state), range=ranges.get(facet.name))
+
+
+def _can_narrow(facet: Facet, state: SearchState, total: int) -> bool:
+    """Return whether anything of a facet is turned on, or some value is not on all pictures."""
+    field = FACETS[facet.name].field
+    is_on = filters.without_selection(state.filter, field) != state.filter
+    return is_on or any(value.count != total for value in facet.values)
+
+
+def _range_views(names: Iterable[str], state: SearchState, results: SearchResults) -> Iterable[RangeView]:
+    """Yield the ranges that there is something to choose from, or that something was chosen of."""
+    known = {range.field: range for range in results.ranges}
+    for name in names:
+        ends = filters.ends(state.filter, name)
+        if name in known and (any(ends) or known[name].least < known[name].most):
+            yield RangeView(name, RANGES[name], *ends, known[name].least, known[name].most)
+
+
+def facet_view(facet: Facet, state: SearchState, prefix: str | None = None) -> FacetView:
+    """Return a facet; with a ``prefix``, even an empty one, its values are those that were found by it."""
     spec = FACETS[facet.name]
     values = [_value_view(spec, value.value, value.count, value.selected, state) for value in facet.values]
     # What is turned on stays in sight, whatever its count.
     values.sort(key=lambda value: not value.selected)
-    return FacetView(facet.name, spec.title, tuple(values[:SHORT_LIST]), tuple(values[SHORT_LIST:]))
+    short = SHORT_LIST if prefix is None else 0
+    return FacetView(
+        facet.name,
+        spec.title,
+        tuple(values[:short]),
+        tuple(values[short:]),
+        modes=_modes(spec, state) if spec.many and filters.selected_values(state.filter, spec.field) else (),
+        prefix=prefix or "",
+        found=prefix is not None,
+    )
+
+
+def _modes(spec: FacetSpec, state: SearchState) -> tuple[Link, ...]:
+    others = tuple(name for name in state.conjunctive if name != spec.name)
+    wants_all = state.wants_all(spec.name)
+    any_of = replace(state, filter=filters.any_of(state.filter, spec.field), conjunctive=others, cursor=None)
+    all_of = replace(
+        state, filter=filters.all_of(state.filter, spec.field), conjunctive=(*others, spec.name), cursor=None
+    )
+    return Link("any", any_of.url(), not wants_all), Link("all", all_of.url(), wants_all)
 
 
 def _value_view(spec: FacetSpec, value: str, count: int, selected: bool, state: SearchState) -> FacetValueView:
-    url = state.with_filter(filters.toggled(state.filter, spec.field, value)).url()
+    # A value takes the place of a range, as its count says.
+    filter = filters.without_comparisons(state.filter, spec.field)
+    adds = state.wants_all(spec.name) and not selected
+    narrowed = filters.also(filter, spec.field, value) if adds else filters.toggled(filter, spec.field, value)
+    url = state.with_filter(narrowed).url()
     return FacetValueView(value, f"{count:,}", selected, url, f"swatch-{value}" if spec.name == "color" else "")
 
 

@@ -1,7 +1,7 @@
 import html
 import re
 from html.parser import HTMLParser
-from urllib.parse import urlsplit
+from urllib.parse import urlencode, urlsplit
 
 import pytest
 from libraries import HOSTILE_NAME, PLACES, photos
@@ -72,6 +72,99 @@ def test_every_count_of_a_facet_is_the_number_of_pictures_behind_it(client: Test
     for url, count in values:
         found, _ = page(client, html.unescape(url))
         assert len(pictures(found)) == int(count), url
+
+
+def submitted(found: Page, text: str, label: str, **typed: str) -> str:
+    """Return the address that a browser opens when the form of that label is sent as it is, with what is typed."""
+    form = text.split(f'aria-label="{label}"')[1].split("</form>", maxsplit=1)[0]
+    fields = {a["name"]: a.get("value") or "" for a in Page(form).all("input")}
+    assert typed.keys() <= fields.keys()
+    (action,) = (a["action"] for a in found.all("form") if a.get("aria-label") == label)
+    return f"{action}?{urlencode({**fields, **typed})}"
+
+
+def values_of(text: str, facet: str) -> dict[str, int]:
+    section = text.split(f'id="facet-{facet}"')[1].split("</section>", maxsplit=1)[0]
+    found = re.findall(r'<span class="value">([^<]+)</span> <span class="count">(\d+)', section)
+    return {value: int(count) for value, count in found}
+
+
+def test_a_range_is_a_form_that_keeps_the_rest_of_the_search(client: TestClient) -> None:
+    sizes = [hit["width"] for hit in client.get("/v1/search", params={"k": 200}).json()["hits"]]
+    found, text = page(client, "/?filter=-object:dog&sort=oldest")
+    assert any(a.get("placeholder") == str(max(sizes)) for a in found.all("input", name="width_to"))
+    found, text = page(client, submitted(found, text, "size from and to", width_from="500", width_to="600"))
+    assert "Remove </span>width:500..600" in text
+    assert "Remove </span>-object:dog" in text
+    assert len(pictures(found)) == sum(500 <= width <= 600 for width in sizes)
+    assert found.all("input", name="width_from")[0]["value"] == "500"
+    found, text = page(client, submitted(found, text, "size from and to", width_from="", width_to=""))
+    assert "width:" not in text.split('class="chips"')[1].split("</ul>")[0]
+    answer = client.get("/?people_from=1", headers={"HX-Request": "true"})
+    assert answer.headers["HX-Push-Url"] == "/?filter=people%3A%3E%3D1"
+    assert page(client, "/?people_from=some", 422)[1].count("whole numbers") == 1
+
+
+def test_a_value_takes_the_place_of_a_range(client: TestClient) -> None:
+    _, text = page(client, "/?filter=people:%3E%3D1")
+    assert "Remove </span>people:&gt;=1" in text
+    found, _ = page(client, facet_link(None, text, "0"))
+    assert len(pictures(found)) == values_of(text, "people")["0"]
+
+
+def test_values_that_must_all_hold_are_turned_on_besides_each_other(client: TestClient) -> None:
+    found, text = page(client, "/?filter=color:black")
+    total = len(pictures(found))
+    (every,) = re.findall(r'<a href="([^"]+)"[^>]*>all</a> of them', text)
+    found, text = page(client, html.unescape(every))
+    assert len(pictures(found)) == total
+    counted = values_of(text, "color")
+    assert counted["black"] == total
+    other = next(value for value in counted if value != "black")
+    found, text = page(client, facet_link(found, text, other))
+    assert len(pictures(found)) == counted[other]
+    assert "Remove </span>color:black" in text
+    assert f"Remove </span>color:{other}" in text
+    (some,) = re.findall(r'<a href="([^"]+)"[^>]*>any</a>', text)
+    found, text = page(client, html.unescape(some))
+    assert f"Remove </span>color:black|{other}" in text
+    assert len(pictures(found)) >= total
+
+
+def test_values_of_a_long_facet_are_found_by_typing_with_and_without_javascript(client: TestClient) -> None:
+    found, text = page(client, "/?filter=-object:dog")
+    every = client.get("/v1/facets", params={"facet": "color", "filter": "-object:dog"}).json()["color"]
+    wanted = {value["value"]: value["count"] for value in every if value["value"].startswith("b")}
+    url = submitted(found, text, "Values of Colours", prefix="B")
+    _, whole = page(client, url)
+    listed = whole.split('id="values-color"')[1].split("</ul>")[0]
+    fragment = client.get(url.replace("/?", "/facet?"), headers={"HX-Request": "true"}).text
+    for shown in (listed, fragment):
+        assert re.findall(r'class="value">([^<]+)<', shown) == list(wanted)
+        assert "filter=-object%3Adog+color%3A" in shown
+    assert "<html" not in fragment
+    assert "No value starts like that" in client.get("/facet?facet=color&prefix=<b>").text
+    assert client.get("/facet?facet=nonsense").status_code == 422
+
+
+def test_a_facet_that_cannot_narrow_is_not_shown(client: TestClient) -> None:
+    assert 'id="facet-orientation"' in page(client)[1]
+    one, text = page(client, "/?filter=object:cat")
+    assert len(pictures(one)) == 1
+    assert 'id="facet-orientation"' not in text
+    assert 'id="facet-object"' in text
+    assert "width_from" not in text
+    assert 'id="facet-orientation"' in page(client, "/?filter=object:cat+orientation:landscape")[1]
+
+
+def test_a_shuffled_page_keeps_its_order_and_a_new_shuffle_has_another(client: TestClient) -> None:
+    _, text = page(client)
+    urls = [html.unescape(url) for url in re.findall(r'<a href="([^"]+)"[^>]*>Shuffled</a>', text)]
+    assert len(urls) == 1
+    assert "seed=" in urls[0]
+    assert pictures(page(client, urls[0])[0]) == pictures(page(client, urls[0])[0])
+    orders = {tuple(pictures(page(client, f"/?sort=random&seed={seed}")[0])) for seed in range(3)}
+    assert len(orders) == 3
 
 
 def test_what_is_not_there_is_said_and_the_nearest_are_offered(client: TestClient) -> None:

@@ -17,9 +17,33 @@ def reread(state: SearchState) -> SearchState:
     return SearchState.of(dict(parse_qsl(urlsplit(state.url()).query)))
 
 
-@given(words, all_filters.map(joined), words, st.sampled_from(Sort), st.booleans())
-def test_a_state_is_its_address(text, filter, not_text, sort, anyway) -> None:
-    state = SearchState(text, filter, not_text, sort, anyway)
+@given(
+    words,
+    all_filters.map(joined),
+    words,
+    st.sampled_from(Sort),
+    st.none() | st.integers(0, 2**32 - 1),
+    st.lists(st.sampled_from(["object", "color"]), unique=True).map(tuple),
+    st.booleans(),
+)
+def test_a_state_is_its_address(text, filter, not_text, sort, seed, conjunctive, anyway) -> None:
+    state = SearchState(text, filter, not_text, sort, seed, conjunctive, anyway)
+    assert reread(state) == state
+
+
+@pytest.mark.parametrize(
+    ("filter", "params", "expected"),
+    [
+        ("color:red", {"year_from": "2020", "year_to": "2024"}, "color:red year:2020..2024"),
+        ("year:2019 color:red", {"year_from": "2024", "year_to": "2020"}, "color:red year:2020..2024"),
+        ("", {"people_from": "2", "people_to": ""}, "people:>=2"),
+        ("width:>=7", {"width_from": "", "width_to": "0800"}, "width:<=800"),
+        ("people:>=2 people:3 -people:>4", {"people_from": "", "people_to": ""}, "people:3 -people:>4"),
+    ],
+)
+def test_numbers_of_a_form_become_part_of_the_filter(filter: str, params: dict[str, str], expected: str) -> None:
+    state = SearchState.of({"filter": filter, **params})
+    assert str(state.filter) == expected
     assert reread(state) == state
 
 
@@ -34,7 +58,10 @@ def test_nothing_asked_is_the_bare_page() -> None:
     assert not SearchState().asks_something
 
 
-@pytest.mark.parametrize("params", [{"filter": "object:"}, {"sort": "up"}, {"cutoff": "some"}, {"q": "nosuch:1"}])
+@pytest.mark.parametrize(
+    "params",
+    [{"filter": "object:"}, {"sort": "up"}, {"cutoff": "some"}, {"q": "nosuch:1"}, {"year_from": "x"}, {"seed": "-1"}],
+)
 def test_what_means_nothing_is_refused(params: dict[str, str]) -> None:
     with pytest.raises(InvalidQuery):
         SearchState.of(params)
