@@ -86,7 +86,7 @@ def _holds(term: Term, record: ImageRecord, overall: float | None) -> bool:  # n
         case "path":
             return any(path_pattern(glob).match(caseless(path)) for glob in term.values for path in record.files)
         case "text":
-            texts = (record.caption or "", record.alt_text or "", _ocr_text(record, overall))
+            texts = (record.caption or "", record.alt_text or "", ocr_text(record, overall))
             return any(contains_phrase(text, phrase) for phrase in term.values for text in texts)
         case "source":
             return not folded(term).isdisjoint(sources(record, overall))
@@ -114,7 +114,7 @@ def people(record: ImageRecord, overall: float | None = None) -> int:
     return _instances(record, TagKind.OBJECT, PERSON, overall)
 
 
-def _ocr_text(record: ImageRecord, overall: float | None) -> str:
+def ocr_text(record: ImageRecord, overall: float | None = None) -> str:
     """Return what can be read in the picture, in the order of its tags, so that a phrase may run over two lines."""
     return " ".join(tag.label for tag in _counting(record, overall) if tag.kind is TagKind.TEXT)
 

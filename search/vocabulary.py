@@ -1,0 +1,90 @@
+"""The labels that a library has, and which of them other words mean; read from its tags now and then."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from search.protocols import TagStore
+from search.thesaurus import Thesaurus
+from search.types import TagKind
+from search.words import STOP_WORDS, fold, words
+
+KINDS = (TagKind.OBJECT, TagKind.USER, TagKind.SCENE, TagKind.CLASS, TagKind.ATTRIBUTE, TagKind.SEGMENT)
+"""Whose labels are nouns."""
+MOST_LABELS = 2_000
+"""The commonest; what nothing but a rare label is called by is found by its own name."""
+KEPT_S = 60.0
+"""So long labels are taken to be what they were: new ones are found by other words a minute later."""
+LEAST_CLOSENESS = 0.6
+MOST_RELATED = 8
+"""Labels looked for in place of a word. With sixteen, or with those that are further off, short queries get worse."""
+LONGEST_PHRASE = 3
+"""Words."""
+MOST_WORDS = 32
+"""Of a text that are looked at."""
+
+
+@dataclass(frozen=True, slots=True)
+class _State:
+    kinds: Mapping[str, tuple[TagKind, ...]]
+    thesaurus: Thesaurus
+
+
+class Vocabulary:
+    """Safe for threads."""
+
+    def __init__(self, tags: TagStore) -> None:
+        self._tags = tags
+        self._lock = threading.Lock()
+        self._state = _State({}, Thesaurus(()))
+        self._good_until = float("-inf")
+
+    def related(self, phrase: str) -> Mapping[str, float]:
+        """Return labels, folded, that a word or phrase may mean, if it is no label itself: the closest first."""
+        found = self._current().thesaurus.related(phrase)
+        close = [(label, weight) for label, weight in found.items() if weight >= LEAST_CLOSENESS]
+        return {} if self._current().thesaurus.knows(phrase) else dict(close)
+
+    def kinds(self, label: str) -> tuple[TagKind, ...]:
+        """Return of which kinds a folded label is."""
+        return self._current().kinds.get(label, ())
+
+    def other_words(self, text: str) -> str:
+        """Return the labels that words of a text may mean and that are not in it, as words to look for."""
+        found = dict.fromkeys(
+            label for phrase in self._phrases(text) for label in list(self.related(phrase))[:MOST_RELATED]
+        )
+        return " ".join(found)
+
+    def _phrases(self, text: str) -> Iterator[str]:
+        """Yield the longest phrases that mean something, from left to right."""
+        asked = words(text)[:MOST_WORDS]
+        at = 0
+        while at < len(asked):
+            for length in range(min(LONGEST_PHRASE, len(asked) - at), 0, -1):
+                phrase = " ".join(asked[at : at + length])
+                if length == 1 or self._current().thesaurus.knows(phrase) or self.related(phrase):
+                    break
+            if phrase not in STOP_WORDS:
+                yield phrase
+            at += length
+
+    def _current(self) -> _State:
+        if time.monotonic() >= self._good_until:
+            with self._lock:
+                if time.monotonic() >= self._good_until:
+                    self._state = self._read()
+                    self._good_until = time.monotonic() + KEPT_S
+        return self._state
+
+    def _read(self) -> _State:
+        kinds: dict[str, list[TagKind]] = defaultdict(list)
+        for kind, label, _ in self._tags.labels("", k=MOST_LABELS):
+            if kind in KINDS:
+                kinds[fold(label)].append(TagKind(kind))
+        known = {label: tuple(sorted(of, key=KINDS.index)) for label, of in kinds.items()}
+        return _State(known, self._state.thesaurus if known.keys() == self._state.kinds.keys() else Thesaurus(known))
