@@ -255,6 +255,17 @@ class TagStore(Protocol):
         """Return (kind, label, image count) of the k commonest labels with a word that starts with ``prefix``."""
         ...
 
+    def labels_named(self, names: Collection[str]) -> list[tuple[str, str, int]]:
+        """Return (kind, label, image count) of the labels that are one of the names, whatever their case.
+
+        Of the kinds that `labels` completes, as far as any image has them; ordered like its answer.
+        """
+        ...
+
+    def counts(self, filters: Sequence[Filter]) -> list[int]:
+        """Return how many images match each filter."""
+        ...
+
     def __len__(self) -> int: ...
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 from pyroaring import BitMap
@@ -16,7 +16,7 @@ from pyroaring import BitMap
 from search.facets import PEOPLE_BUCKETS, FacetSpec, FacetWish, counted_under, listed
 from search.fields import TAG_FIELDS
 from search.matching import filter_confidence, least_confidence
-from search.opensearch.documents import SEPARATOR, cut
+from search.opensearch.documents import COMPLETED, SEPARATOR, cut
 from search.opensearch.queries import EVERYTHING, Query, all_of, any_of, holding, query_of, reaching
 from search.selection import selected_values, without_selection
 from search.types import PERSON, Facet, Filter, Op, Range, TagKind, Term
@@ -128,6 +128,24 @@ def completed(prefix: str, counted: Mapping[str, Any], k: int) -> list[tuple[str
         spelling.setdefault(key, label)
     found = [(kind, spelling[kind, label], count) for (kind, label), count in counts.items()]
     return sorted(found, key=lambda item: (-item[2], item[1], item[0]))[:k]
+
+
+def naming(names: Collection[str]) -> dict[str, Any]:
+    """Return the search for labels that are one of the folded names, by kind."""
+    same: Query = {"terms": {"tags.label": sorted(map(cut, names))}}
+    asked = {}
+    for kind in sorted(COMPLETED):
+        sure: list[Query] = [{"term": {"tags.kind": kind}}, {"term": {"tags.n": 1}}]
+        asked[kind] = _of_tags([*sure, reaching(least_confidence(TagKind(kind), None)), same], MOST_VALUES)
+    return {"size": 0, "track_total_hits": False, "query": EVERYTHING, "aggs": asked}
+
+
+def named(counted: Mapping[str, Any]) -> list[tuple[str, str, int]]:
+    """Return (kind, label, count) from the ``aggregations`` of the answer."""
+    found = [
+        (kind, label, count) for kind, values in counted.items() for label, count in _merged(_buckets(values)).items()
+    ]
+    return sorted(found, key=lambda item: (-item[2], item[1], item[0]))
 
 
 def _equal(field: str, value: str) -> Term:

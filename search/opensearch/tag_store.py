@@ -208,6 +208,18 @@ class OpenSearchTagStore:
         answer = self._search(aggregations.completing(beginning))
         return aggregations.completed(beginning, answer["aggregations"], k)
 
+    def labels_named(self, names: Collection[str]) -> list[tuple[str, str, int]]:
+        """Return (kind, label, image count) of the labels that are one of the names, whatever their case."""
+        if not names:
+            return []
+        answer = self._search(aggregations.naming({fold(name) for name in names}))
+        return aggregations.named(answer["aggregations"])
+
+    def counts(self, filters: Sequence[Filter]) -> list[int]:
+        """Return how many images match each filter."""
+        bodies = [{"size": 0, "track_total_hits": True, "query": queries.query_of(filter)} for filter in filters]
+        return [int(answer["hits"]["total"]["value"]) for answer in self._several(bodies)]
+
     def __len__(self) -> int:
         return self.count(Filter())
 
@@ -316,6 +328,11 @@ class OpenSearchTagStore:
         answer = self._search(body, index, filter_path=_FILTER_PATH)
         found: list[Mapping[str, Any]] = answer.get("hits", {}).get("hits", [])
         return found
+
+    def _several(self, bodies: Sequence[Mapping[str, Any]]) -> Sequence[Mapping[str, Any]]:
+        index = self._index()
+        with _asking(index):
+            return self._client.msearch([(index, body) for body in bodies]) if bodies else []
 
     def _search(self, body: Mapping[str, Any], index: str | None = None, **params: Any) -> dict[str, Any]:
         index = self._index() if index is None else index

@@ -192,6 +192,19 @@ class SqliteTagStore:
         ]
         return sorted(found, key=lambda item: (-item[2], item[1], item[0]))[:k]
 
+    def labels_named(self, names: Collection[str]) -> list[tuple[str, str, int]]:
+        """Return (kind, label, image count) of the labels that are one of the names, whatever their case."""
+        keys = [(field, name) for name in {fold(name) for name in names} for field in COMPLETED_FIELDS]
+        with self._reading() as (projection, _):
+            known = [projection.values[key] for key in keys if key in projection.values]
+            found = [(value.field, value.label, len(projection.having([value]))) for value in known]
+        return sorted((one for one in found if one[2]), key=lambda item: (-item[2], item[1], item[0]))
+
+    def counts(self, filters: Sequence[Filter]) -> list[int]:
+        """Return how many images match each filter."""
+        with self._reading() as (projection, connection):
+            return [len(terms.match(filter, projection, connection)) for filter in filters]
+
     def __len__(self) -> int:
         with self._reading() as (projection, _):
             return len(projection.alive)

@@ -99,7 +99,7 @@ def test_an_empty_store_answers_everything_with_nothing(store: TagProjection) ->
     assert store.match(parse("-object:dog")) == BitMap()
     assert store.search_text("dog", filter=Filter(), k=5)[0].tolist() == []
     assert counts(store, "object") == {}
-    assert store.labels("", k=5) == []
+    assert store.labels("", k=5) == store.labels_named(["dog"]) == []
     assert store.delete(BitMap([1, 2])) == 0
     assert store.applied == 0
 
@@ -475,6 +475,30 @@ def test_labels_are_completed_at_the_start_of_any_word_commonest_first(store: Ta
     assert store.labels("tr", k=5) == [("object", "traffic light", 2), ("user", "My Trip", 1)]
     assert store.labels("LIGHT", k=5) == [("object", "traffic light", 2)]
     assert len(store.labels("", k=2)) == 2
+
+
+def test_labels_are_found_by_their_whole_name_whatever_its_case(store: TagProjection) -> None:
+    store.upsert(
+        [
+            an_image(ordinal=1, objects=["traffic light", "dog"], moderation=["dog"], user_tags=["Dog"]),
+            an_image(ordinal=2, objects=["dog", "dog"], user_tags=["Dog", "Großvater"]),
+            an_image(ordinal=3, objects=[("cat", 0.1)]),
+        ]
+    )
+    assert store.labels_named(["DOG", " traffic  light "]) == [
+        ("user", "Dog", 2),
+        ("object", "dog", 2),
+        ("object", "traffic light", 1),
+    ]
+    assert store.labels_named(["grossvater"]) == [("user", "Großvater", 1)]
+    assert store.labels_named(["traffic", "cat", "do*", ""]) == store.labels_named([]) == []
+
+
+def test_several_filters_are_counted_at_once(store: TagProjection) -> None:
+    store.upsert([an_image(ordinal=1, objects=["dog"]), an_image(ordinal=2, objects=["dog", "dog"])])
+    filters = [parse(text) for text in ("object:dog", "", "count(object:dog):2", "object:cat", "-object:cat")]
+    assert store.counts(filters) == [2, 2, 1, 0, 2]
+    assert store.counts([]) == []
 
 
 def test_what_one_process_writes_another_sees(open_store: Open) -> None:
