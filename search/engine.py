@@ -5,8 +5,8 @@ from __future__ import annotations
 import functools
 import secrets
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -60,9 +60,18 @@ class Ranking:
     similarity: Scores
     relevance: Scores
     keyword: Scores
+    parts: Mapping[str, Scores] = field(default_factory=dict)
+    """What the score is the sum of, by name."""
 
     def take(self, positions: NDArray[np.integer | np.bool_]) -> Ranking:
-        return Ranking(*(getattr(self, name)[positions] for name in self.__slots__))
+        return Ranking(
+            self.ordinals[positions],
+            self.score[positions],
+            self.similarity[positions],
+            self.relevance[positions],
+            self.keyword[positions],
+            {name: part[positions] for name, part in self.parts.items()},
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,8 +195,8 @@ class SearchEngine:
         """Return the filter that scores are needed for: the counts of a facet leave its own selection out."""
         scope = query.filter
         counted = [name for name in query.facets if name not in query.conjunctive]
-        for field in (*selectable_fields(counted), *query.ranges):
-            scope = without_selection(scope, field)
+        for name in (*selectable_fields(counted), *query.ranges):
+            scope = without_selection(scope, name)
         return scope
 
     def _facets(self, query: Query, *, within: BitMap | None) -> Sequence[Facet]:
@@ -218,14 +227,18 @@ class SearchEngine:
         """Return every candidate with the parts of its score, by ordinal."""
         nothing = np.full(len(found.ordinals), np.nan, np.float32)
         if target is not None:
-            weight = query.weights.keyword if query.mode is Mode.BLEND and query.texts else 0.0
+            weight = self._keyword_weight(query)
             judge = self._judge(query, found.ordinals, found.similarity, found.allowed)
             relevance = judge(found.similarity)
             wanted = judge(fusion.away_from(found.similarity, self._cosines(unwanted, found.ordinals)))
             score = fusion.blend(wanted, found.keyword, keyword_weight=weight)
-            ranking = Ranking(found.ordinals, score, found.similarity, relevance, found.keyword)
+            alone = fusion.blend(relevance, np.zeros_like(found.keyword), keyword_weight=weight)
+            whole = fusion.blend(relevance, found.keyword, keyword_weight=weight)
+            parts = {explain.what_is_near(query): alone, **({"keyword": whole - alone} if weight else {})}
+            ranking = Ranking(found.ordinals, score, found.similarity, relevance, found.keyword, parts)
         elif query.texts:
-            ranking = Ranking(found.ordinals, fusion.keyword_strength(found.keyword), nothing, nothing, found.keyword)
+            score = fusion.keyword_strength(found.keyword)
+            ranking = Ranking(found.ordinals, score, nothing, nothing, found.keyword, {"keyword": score})
         else:
             ranking = Ranking(found.ordinals, np.ones_like(nothing), nothing, nothing, nothing)
         if target is None:
@@ -237,7 +250,17 @@ class SearchEngine:
             said = self._tags.search_text(text, filter=Filter(), within=among, k=limits.KEYWORD_HITS)
             strength = fusion.keyword_strength(aligned(found.ordinals, said))
             ranking = replace(ranking, score=fusion.penalised(ranking.score, strength))
+        if unwanted and ranking.parts:
+            taken = np.asarray(ranking.score - sum(ranking.parts.values()), np.float32)
+            ranking = replace(ranking, parts={**ranking.parts, "not": taken})
         return ranking
+
+    def _keyword_weight(self, query: Query) -> float:
+        if query.mode is not Mode.BLEND or not query.texts:
+            return 0.0
+        if query.images or query.vector is not None:  # then a short text is not all that was said
+            return query.weights.keyword
+        return fusion.keyword_weight(query.weights.keyword, query.texts)
 
     def _cosines(self, vectors: Sequence[Vector], ordinals: Ordinals) -> list[Scores]:
         return [self._finder.cosines(vector, ordinals) for vector in vectors]
@@ -297,15 +320,15 @@ class SearchEngine:
     def _hits(self, query: Query, page: Ranking) -> Sequence[Hit]:
         records = {r.ordinal: r for r in self._records.records([int(o) for o in page.ordinals])}
         hits = []
-        for ordinal, *parts in zip(
-            page.ordinals, page.score, page.similarity, page.relevance, page.keyword, strict=True
-        ):
+        columns = page.score, page.similarity, page.relevance, page.keyword
+        for place, (ordinal, *numbers) in enumerate(zip(page.ordinals, *columns, strict=True)):
             record = records.get(int(ordinal))
             if record is None:  # deleted since it was ranked
                 continue
-            score, similarity, relevance, keyword = (None if np.isnan(part) else float(part) for part in parts)
+            score, similarity, relevance, keyword = (None if np.isnan(number) else float(number) for number in numbers)
             why = explain.why(record, query, relevance=relevance, similarity=similarity)
-            hits.append(Hit(record, score or 0.0, similarity, relevance, keyword, why))
+            parts = {name: float(part[place]) for name, part in page.parts.items()}
+            hits.append(Hit(record, score or 0.0, similarity, relevance, keyword, why, parts))
         return hits
 
     def similar(self, id: ImageId, *, by: SimilarBy, filter: Filter, k: int) -> SearchResults:
@@ -342,7 +365,12 @@ class SearchEngine:
         alike = ~np.isnan(likeness) & ~np.isin(found.ordinals, ordinals_of(leave_out))
         relevance = np.clip(found.similarity, 0.0, 1.0)
         nothing = np.full_like(likeness, np.nan)
-        ranking = Ranking(found.ordinals, likeness, found.similarity, relevance, nothing).take(np.flatnonzero(alike))
+        parts = {by.value: likeness}
+        if by is SimilarBy.BOTH:
+            half = np.asarray(relevance / 2, np.float32)
+            parts = {"image": half, "tags": likeness - half}
+        ranking = Ranking(found.ordinals, likeness, found.similarity, relevance, nothing, parts)
+        ranking = ranking.take(np.flatnonzero(alike))
         hits = self._hits(query, ranking.take(fusion.best_first(ranking.score)[:k]))
         if by is SimilarBy.DUPLICATE and picture.version is not None:
             hits = [replace(hit, differences=self._duplicates.told(hit.image, picture.version)) for hit in hits]

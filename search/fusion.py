@@ -8,15 +8,29 @@ import numpy as np
 from numpy.typing import NDArray
 
 from search.types import Scores
+from search.words import telling_words
 
 KEYWORD_HALF = 4.0
 """The BM25 at which the keyword part reaches one half. BM25 is open upward; a saturating map keeps it comparable
 between queries, where dividing by the best hit would make a weak best hit look like a perfect one."""
 
 
+WORDS = 5
+"""The words of a text for which a query's weight of keywords is meant."""
+
+
 def keyword_strength(bm25: Scores) -> Scores:
     """Return BM25 scores mapped to 0–1, monotonically."""
     return np.asarray(bm25 / (bm25 + KEYWORD_HALF), dtype=np.float32)
+
+
+def keyword_weight(weight: float, texts: Sequence[str]) -> float:
+    """Return how much words count beside the embedding: ``weight`` for a text of five words, more for shorter ones.
+
+    One word is a label, mostly, and says all; of a sentence's eleven words each says little (docs/adr/0011).
+    """
+    asked = sum(len(telling_words(text)) for text in texts)
+    return weight * WORDS / asked if asked else 0.0
 
 
 def blend(relevance: Scores, keyword: Scores, *, keyword_weight: float) -> Scores:

@@ -1,4 +1,5 @@
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -32,6 +33,19 @@ def test_a_blended_score_stays_between_0_and_1(relevance: float, keyword: float,
 def test_what_is_not_wanted_sinks() -> None:
     lowered = fusion.penalised(scores(0.9, 0.8), scores(0.9, 0.1))
     assert fusion.best_first(lowered).tolist() == [1, 0]
+
+
+def test_words_count_by_how_few_they_are() -> None:
+    assert fusion.keyword_weight(0.3, ["dog"]) == pytest.approx(1.5)
+    assert fusion.keyword_weight(0.3, ["two dogs playing in deep snow"]) == pytest.approx(0.3)
+    assert fusion.keyword_weight(0.3, []) == 0
+
+
+def test_what_is_not_wanted_lowers_what_is_nearer_to_it_than_most() -> None:
+    lowered = fusion.away_from(scores(0.5, 0.5, 0.5), [scores(0.1, 0.2, 0.6)])
+    assert lowered == pytest.approx([0.6, 0.5, 0.1])
+    nothing = scores(float("nan"), float("nan"))
+    assert fusion.away_from(scores(0.5, 0.4), [nothing]).tolist() == scores(0.5, 0.4).tolist()
 
 
 def test_ties_keep_their_order() -> None:
