@@ -15,7 +15,7 @@ from pyroaring import BitMap
 from search import cursor, duplicates, explain, fusion, limits, paging, shuffle, similar
 from search.bitmaps import bitmap_of, ordinals_of
 from search.calibration import Judge
-from search.candidates import Candidates, Finder, Wanted, aligned
+from search.candidates import Candidates, Finder, Wanted, aligned, including
 from search.cursor import Position
 from search.differences import Version
 from search.duplicates import DuplicateGroups, Duplicates
@@ -26,6 +26,7 @@ from search.looks import Looks, no_looks
 from search.planner import ANN_CANDIDATES, Route
 from search.protocols import Encoder, Records, TagStore
 from search.relevance import Relevance
+from search.suggesting import Suggester
 from search.types import (
     EmbeddingSpace,
     Facet,
@@ -47,8 +48,11 @@ from search.types import (
     TagKind,
     Vector,
 )
+from search.vocabulary import Vocabulary
 
 TEXTS_REMEMBERED = 1024
+OTHER_WORDS = 0.6
+"""Weight of BM25 for labels that a word may mean beside that of the word itself (docs/adr/0012)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,12 +108,14 @@ class SearchEngine:
         self._encoder = encoder
         self._cutoff = cutoff
         self._relevance = Relevance(encoder, records)
+        self._vocabulary = Vocabulary(tags)
+        self._suggester = Suggester(tags, self._vocabulary)
         self._duplicates = Duplicates(records, tags, finder, looks)
         # Pages, facets and sort orders of one query ask for the same text again and again.
         self._text_vector = functools.lru_cache(maxsize=TEXTS_REMEMBERED)(self._encoded)
 
     def _encoded(self, text: str) -> Vector:
-        vector: Vector = self._encoder.encode_texts([text])[0]
+        vector: Vector = self._encoder.encode_texts([literals.parted(text)[0]])[0]
         return vector
 
     @property
@@ -129,12 +135,17 @@ class SearchEngine:
             return self._browse(query, position, started)
         scope = self._facet_scope(query)
         found = self._finder.find(self._wanted(query, scope, target, unwanted, position.shown + query.k))
+        found, held = self._by_other_words(query, scope, target, found), self._held(query, scope)
+        for images in held:
+            found = including(found, ordinals_of(images), self._finder, target)
         cutoff = self._least_relevance(query, target is not None)
-        ranking = self._cut(query, self._scored(query, target, unwanted, found), cutoff)
+        ranking = _literal_first(self._scored(query, target, unwanted, found), held)
+        ranking = self._cut(query, ranking, cutoff, stays=BitMap().union(*held))
         matched = bitmap_of(ranking.ordinals)
         if scope != query.filter:
             ranking = ranking.take(np.isin(ranking.ordinals, ordinals_of(self._tags.among([query.filter], matched))))
         page, onward = self._page(query, ranking, position)
+        suggested = () if query.cursor else self._suggester.suggest(" ".join(query.texts), query.filter)
         return SearchResults(
             hits=self._hits(query, page),
             facets=self._facets(query, within=matched),
@@ -146,6 +157,7 @@ class SearchEngine:
             next=onward,
             plan=Plan(found.route, len(matched), found.allowed),
             took_ms=(time.perf_counter() - started) * 1000,
+            suggested=suggested,
         )
 
     def _browse(self, query: Query, position: Position, started: float) -> SearchResults:
@@ -223,6 +235,21 @@ class SearchEngine:
             return Wanted(scope, _unit(np.asarray(-sum(unwanted), np.float32)), page_end=page_end)
         return Wanted(scope, target, text, page_end)
 
+    def _by_other_words(self, query: Query, scope: Filter, target: Vector | None, found: Candidates) -> Candidates:
+        """Return the candidates with the images that labels which may be meant find as well: of "puppy", dogs."""
+        text = " ".join(literals.unquoted(text) for text in query.texts)
+        labels = "" if query.mode is Mode.VECTOR else self._vocabulary.other_words(text)
+        if not labels:
+            return found
+        said = self._tags.search_text(labels, filter=scope, k=limits.KEYWORD_HITS)
+        found = including(found, said[0], self._finder, target)
+        return replace(found, keyword=found.keyword + OTHER_WORDS * aligned(found.ordinals, said))
+
+    def _held(self, query: Query, scope: Filter) -> list[BitMap]:
+        """Return the images that hold each quoted phrase, word by word."""
+        phrases = () if query.mode is Mode.VECTOR else literals.phrases_of(query.texts)
+        return [literals.holding(phrase, self._tags, self._records, scope) for phrase in phrases]
+
     def _scored(self, query: Query, target: Vector | None, unwanted: Sequence[Vector], found: Candidates) -> Ranking:
         """Return every candidate with the parts of its score, by ordinal."""
         nothing = np.full(len(found.ordinals), np.nan, np.float32)
@@ -270,7 +297,7 @@ class SearchEngine:
         return texts + [self._embedding(id) for id in query.not_images]
 
     def _judge(self, query: Query, ordinals: Ordinals, similarity: Scores, allowed: int) -> Judge:
-        """Return what calibrates cosines. Those of pictures to pictures have a scale of their own: taken as they are."""
+        """Return what calibrates cosines. Those of pictures to pictures have their own scale and are taken as they are."""
         if query.images or query.vector is not None:
             return lambda cosines: np.clip(cosines, 0.0, 1.0)
         return self._relevance.judge(ordinals, similarity, library=allowed)
@@ -283,15 +310,16 @@ class SearchEngine:
         # Nearest pictures to a picture are wanted however far they are; the calibration is for words.
         return None if query.images or query.vector is not None else self._cutoff
 
-    def _cut(self, query: Query, ranking: Ranking, cutoff: float | None) -> Ranking:
-        """Drop what is not relevant. Unless a number was asked for, an image with the very words as a label stays."""
+    def _cut(self, query: Query, ranking: Ranking, cutoff: float | None, *, stays: BitMap) -> Ranking:
+        """Drop what is not relevant. Unless a number was asked for, some images stay, and those with the very words as
+        a label."""
         if cutoff is None:
             return ranking
         kept = ranking.relevance >= cutoff
         if query.cutoff == "auto" and query.mode is Mode.BLEND:
             dropped = bitmap_of(ranking.ordinals[~kept])
             labelled = explain.labelled_as(self._tags, query.texts, dropped)
-            kept |= np.isin(ranking.ordinals, ordinals_of(labelled))
+            kept |= np.isin(ranking.ordinals, ordinals_of(labelled | stays))
         return ranking.take(np.flatnonzero(kept))
 
     def _page(self, query: Query, ranking: Ranking, position: Position) -> tuple[Ranking, str | None]:
@@ -421,6 +449,20 @@ class SearchEngine:
             allowed=self._tags.count(filter),
             complete=len(ordinals) < ANN_CANDIDATES,
         )
+
+
+def _literal_first(ranking: Ranking, held: Sequence[BitMap]) -> Ranking:
+    """Return the ranking with images that hold more of the quoted phrases before those that hold fewer."""
+    if not held:
+        return ranking
+    literal = np.sum([np.isin(ranking.ordinals, ordinals_of(images)) for images in held], axis=0, dtype=np.float32)
+    share = np.float32(1 / (1 + len(held)))
+    parts = {name: np.asarray(part * share, np.float32) for name, part in ranking.parts.items()}
+    return replace(
+        ranking,
+        score=np.asarray((np.clip(ranking.score, 0, 1) + literal) * share, np.float32),
+        parts={**parts, "literal": np.asarray(literal * share, np.float32)},
+    )
 
 
 def _seed(query: Query) -> int:
