@@ -59,8 +59,9 @@ format: setup ## Format and mend what can be mended by itself
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-eval: setup ## Measure quality and speed on captioned photos: make eval PHOTOS=folder
-	$(BIN)/python tests/bench/lite_quality.py "$(PHOTOS)"
+eval: setup ## Measure quality on described PHOTOS against docs/quality.json; KEEP=1 keeps the result there
+	$(BIN)/snapseek eval "$(PHOTOS)" --profile "$(or $(PROFILE),lite)" --against docs/quality.json \
+		$(if $(KEEP),--keep docs/quality.json --page docs/quality.md)
 
 lock: | $(UV) ## Pin every version anew, with hashes
 	$(COMPILE) --upgrade --all-extras --group dev -o requirements.lock

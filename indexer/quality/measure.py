@@ -43,7 +43,7 @@ from search.types import (
 K = 10
 SYSTEMS = (Mode.VECTOR, Mode.KEYWORD, Mode.BLEND)
 FILTERS_ASKED = 60
-COPIED = 60
+COPIED = 40
 PAIRED = 200
 DEEP = 20
 """How many hits `not=` is judged by."""
