@@ -8,12 +8,16 @@ import logging
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import click
 
 from search.config import load_config
 from search.errors import ConfigError, SnapseekError
+
+if TYPE_CHECKING:
+    from search.catalog.protocol import Catalog
+    from search.types import ImageId
 
 OK, SOME_REJECTED, FAILED, INTERRUPTED = 0, 1, 2, 130
 
@@ -135,23 +139,59 @@ def search_(
 @click.option("--by", type=click.Choice(["image", "tags", "both", "duplicate"]), default="image", show_default=True)
 @click.option("--filter", "filter_", default="", help="Filter expression.")
 @click.option("-k", default=10, show_default=True, help="Hits, 1–200.")
-def similar(data: Path | None, as_json: bool, picture: str, by: str, filter_: str, k: int) -> None:
-    """Find pictures like one of the library, or like any file."""
+@click.option("--box", default="", help="A part of it, as x,y,width,height in fractions of the picture.")
+def similar(data: Path | None, as_json: bool, picture: str, by: str, filter_: str, k: int, box: str) -> None:
+    """Find pictures like one of the library, like any file, or like a part of it."""
     from indexer.lookup import PictureLookup
     from indexer.pool import DecodePool
     from search import filters
+    from search.boxes import parse_box
     from search.services import open_services
     from search.types import SimilarBy
 
+    part = parse_box(box) if box else None
     with open_services(load_config(data=data)) as services:
         options: Any = {"by": SimilarBy(by), "filter": filters.parse(filter_), "k": k}
-        if id := services.catalog.resolve(picture):
+        id = services.catalog.resolve(picture)
+        if id and part is None:
             results = services.engine.similar(id, **options)
         else:
-            with opened(Path(picture)) as file, DecodePool(services.config, workers=1) as pool:
+            path = original(services.catalog, id) if id else Path(picture)
+            with opened(path) as file, DecodePool(services.config, workers=1) as pool:
                 lookup = PictureLookup(pool, lambda: services.profile, max_bytes=services.config.max_file_bytes)
-                results = services.engine.similar_to(lookup.picture(file), **options)
+                results = services.engine.similar_to(lookup.picture(file, part), **options, leave_out=id)
         show_results(results, as_json)
+
+
+def original(catalog: Catalog, id: ImageId) -> Path:
+    """Return a file of an image that is there. Raises ConfigError."""
+    for path in catalog.locate(id):
+        if path.exists():
+            return path
+    raise ConfigError(f"no file of image {id} is there any more")
+
+
+@command("duplicates")
+@click.option("-k", default=24, show_default=True, help="Groups, 1–200.")
+@click.option("--cursor", help="`next` of the page before.")
+def duplicates(data: Path | None, as_json: bool, k: int, cursor: str | None) -> None:
+    """List groups of images that are one picture in several sizes, crops, colours or formats."""
+    from api.schemas import DuplicatesOut
+    from search.services import open_services
+
+    with open_services(load_config(data=data)) as services:
+        page = services.engine.duplicate_groups(cursor=cursor, k=k)
+    if as_json:
+        emit(DuplicatesOut.from_domain(page).model_dump(mode="json"))
+        return
+    for group in page.groups:
+        for image, told in zip(group.images, group.differences, strict=True):
+            name = image.files[0] if image.files else image.id
+            click.echo(f"{'  ' if told else ''}{name}  {image.width}×{image.height}  {' · '.join(told)}".rstrip())
+    if page.next:
+        click.secho(f"about {page.total} groups; go on with --cursor {page.next}", dim=True, err=True)
+    elif not page.groups:
+        click.echo("no duplicates")
 
 
 def opened(path: Path) -> BinaryIO:
@@ -171,8 +211,8 @@ def show_results(results: Any, as_json: bool) -> None:
     for hit in body.hits:
         score = hit.relevance if hit.relevance is not None else hit.score
         click.echo(f"{score:5.2f}  {hit.files[0] if hit.files else hit.id}  {hit.caption or ''}")
-        if hit.why:
-            click.secho(f"       {' · '.join(hit.why)}", dim=True)
+        if told := hit.differences or hit.why:
+            click.secho(f"       {' · '.join(told)}", dim=True)
     for name, values in body.facets.items():
         click.echo(f"{name}: {', '.join(f'{v.value} {v.count}' for v in values)}")
     if not body.hits:

@@ -11,8 +11,9 @@ from fastapi import Depends, Path, Request
 from api.auth import Keys, Scope, authorise
 from indexer.lookup import PictureLookup
 from indexer.media import Media
+from search.engine import Picture
 from search.services import Services
-from search.types import ImageId
+from search.types import Box, ImageId
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +24,11 @@ class Context:
     lookup: PictureLookup
     media: Media
     keys: Keys
+
+    def part(self, id: ImageId, box: Box) -> Picture:
+        """Return what to search by for a part of an image. Raises NotFound, InvalidQuery where it is too small."""
+        path, _ = self.media.original(id)
+        return self.lookup.part(id, path, box)
 
 
 def get_context(request: Request) -> Context:

@@ -6,9 +6,10 @@ from typing import BinaryIO
 
 from api.deps import Context
 from api.uploads import RecentPictures
+from search.duplicates import DuplicateGroups
 from search.engine import Picture
 from search.errors import Unavailable
-from search.types import Filter, ImageId, ImageRecord, Query, SearchResults, SimilarBy
+from search.types import Box, Filter, ImageId, ImageRecord, Query, SearchResults, SimilarBy
 from ui.routes import Library
 
 
@@ -36,6 +37,13 @@ class LibraryPages:
     def similar(self, id: ImageId, *, by: SimilarBy, filter: Filter, k: int) -> SearchResults:
         self._services.refresh()
         return self._services.engine.similar(id, by=by, filter=filter, k=k)
+
+    def part(self, id: ImageId, box: Box) -> Picture:
+        return self._context.part(id, box)
+
+    def duplicates(self, *, cursor: str | None, k: int) -> DuplicateGroups:
+        self._services.refresh()
+        return self._services.engine.duplicate_groups(cursor=cursor, k=k)
 
     def remember(self, upload: BinaryIO) -> str:
         return self._recent.keep(self._context.lookup.picture(upload))

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from search import filters
+from search.duplicates import DuplicateGroups
 from search.shuffle import MAX_SEED
 from search.types import (
     Facet,
@@ -119,6 +121,10 @@ class HitOut(Model):
     relevance: float | None = Field(description="Calibrated to 0–1")
     keyword: float | None = Field(description="BM25, 0 upward")
     why: list[str]
+    parts: dict[str, float] = Field(
+        description="What the score is the sum of: `text`, `image`, `keyword`, `tags`; `not` takes away"
+    )
+    differences: list[str] = Field(description="Of a near-duplicate: in what it differs, as `format: PNG, not JPEG`")
     files: list[str]
     width: int
     height: int
@@ -139,6 +145,8 @@ class HitOut(Model):
             relevance=hit.relevance,
             keyword=hit.keyword,
             why=list(hit.why),
+            parts=dict(hit.parts),
+            differences=list(hit.differences),
             files=list(record.files),
             width=record.width,
             height=record.height,
@@ -149,6 +157,50 @@ class HitOut(Model):
             tags=[TagOut.from_domain(tag) for tag in record.tags],
             links=Links.of(record.id),
         )
+
+
+class VersionOut(Model):
+    """One of several images that are one picture."""
+
+    id: str
+    files: list[str]
+    width: int
+    height: int
+    mime_type: str
+    bytes: int
+    differences: list[str] = Field(description="In what it differs from the first of its group")
+    links: Links
+
+    @classmethod
+    def from_domain(cls, record: ImageRecord, differences: Sequence[str]) -> VersionOut:
+        return cls(
+            id=record.id,
+            files=list(record.files),
+            width=record.width,
+            height=record.height,
+            mime_type=record.mime_type,
+            bytes=record.bytes,
+            differences=list(differences),
+            links=Links.of(record.id),
+        )
+
+
+class GroupOut(Model):
+    images: list[VersionOut] = Field(description="The largest first")
+
+
+class DuplicatesOut(Model):
+    took_ms: float
+    total: int = Field(description="Groups in the library; a few may turn out to be none when they are looked at")
+    groups: list[GroupOut]
+    next: str | None
+
+    @classmethod
+    def from_domain(cls, page: DuplicateGroups) -> DuplicatesOut:
+        groups = [
+            GroupOut(images=list(map(VersionOut.from_domain, group.images, group.differences))) for group in page.groups
+        ]
+        return cls(took_ms=round(page.took_ms, 2), total=page.total, groups=groups, next=page.next)
 
 
 class FacetValueOut(Model):

@@ -42,6 +42,14 @@ def labelled_as(tags: TagStore, texts: Sequence[str], among: BitMap) -> BitMap:
 
 
 def why(record: ImageRecord, query: Query, *, relevance: float | None, similarity: float | None) -> tuple[str, ...]:
+def what_is_near(query: Query) -> str:
+    """Return the name of what a query's vector stands for."""
+    has_picture = bool(query.images) or query.vector is not None
+    if query.texts and has_picture:
+        return "text and image"
+    return "image" if has_picture else "text"
+
+
     """Return up to five reasons, the strongest first, in the form of the filter language where there is one."""
     reasons = []
     if query.texts and relevance is not None and not (query.images or query.vector):

@@ -278,6 +278,8 @@ class Hit:
     relevance: float | None = None
     keyword: float | None = None
     why: tuple[str, ...] = ()
+    parts: Mapping[str, float] = field(default_factory=dict)
+    """What the score is the sum of: ``text``, ``image``, ``keyword``, ``tags``, and ``not``, which takes away."""
     differences: tuple[str, ...] = ()
     """Of a near-duplicate: in what it differs from the picture whose copies were asked for."""
 
