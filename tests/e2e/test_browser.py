@@ -50,6 +50,31 @@ def test_a_facet_narrows_and_its_chip_takes_it_back(browse) -> None:
     waits(browser, lambda: len(shown(browser)) == len(PLACES))
 
 
+def test_typing_in_a_long_facet_finds_its_values_and_keeps_the_page(browse) -> None:
+    browser = browse("/?filter=-object:dog")
+    section = browser.find_element(By.CSS_SELECTOR, "section[aria-labelledby=facet-color]")
+    section.find_element(By.TAG_NAME, "summary").click()
+    section.find_element(By.NAME, "prefix").send_keys("bl")
+
+    def found() -> set[str]:
+        return {value.text.split()[0] for value in section.find_elements(By.CSS_SELECTOR, "#values-color li")}
+
+    waits(browser, lambda: found() and all(value.startswith("bl") for value in found()))
+    assert "prefix" not in browser.current_url
+    section.find_element(By.CSS_SELECTOR, "#values-color a").click()
+    waits(browser, lambda: len(browser.find_elements(By.CSS_SELECTOR, ".chips .chip")) == 2)
+    assert "filter=-object%3Adog+color%3Abl" in browser.current_url
+
+
+def test_a_range_narrows_without_a_new_page(browse) -> None:
+    browser = browse()
+    browser.execute_script("window.same = true")
+    browser.find_element(By.NAME, "width_from").send_keys("500", Keys.ENTER)
+    waits(browser, lambda: browser.find_elements(By.CSS_SELECTOR, ".chips .chip"))
+    assert "filter=width%3A%3E%3D500" in browser.current_url
+    assert browser.execute_script("return window.same") is True
+
+
 def test_the_form_keeps_a_facet_that_was_chosen_before(browse) -> None:
     browser = browse("/?filter=orientation:landscape")
     browser.find_element(By.ID, "q").send_keys("a cat", Keys.ENTER)
@@ -145,10 +170,13 @@ def test_nothing_moves_while_pictures_arrive(browse) -> None:
 
 def test_everything_works_without_javascript(browse, tmp_path: Path) -> None:
     browser = browse(scripts=False)
+    browser.find_element(By.XPATH, "//section[@aria-labelledby='facet-orientation']//a[span='landscape']").click()
+    waits(browser, lambda: "filter=" in browser.current_url)
+    browser.find_element(By.NAME, "width_to").send_keys("999", Keys.ENTER)
+    waits(browser, lambda: "width_to=999" in browser.current_url)
     browser.find_element(By.ID, "q").send_keys("a cat", Keys.ENTER)
     waits(browser, lambda: "q=a+cat" in browser.current_url)
-    browser.find_element(By.CSS_SELECTOR, "section[aria-labelledby=facet-object] a").click()
-    waits(browser, lambda: "filter=" in browser.current_url)
+    assert len(browser.find_elements(By.CSS_SELECTOR, ".chips .chip")) == 2
     shown(browser)[0].click()
     waits(browser, lambda: "/images/" in browser.current_url)
     cat = photos(tmp_path / "photos") / "pets" / "chelsea.png"
