@@ -91,12 +91,12 @@ class Column:
 
 
 def config_of(options: argparse.Namespace, data: Path, store: str, exact_limit: int | None = None) -> Config:
-    """Return the options of a store. The tags and the library in OpenSearch have a prefix each: both are images."""
+    """Return the options of a store. Tags and whole libraries in OpenSearch keep apart below one prefix."""
     return load_config(
         data=data,
         store=store,
         opensearch_url=options.url,
-        opensearch_prefix=f"{options.prefix}-{'knn' if store == 'opensearch-knn' else 'tags'}",
+        opensearch_prefix=options.prefix,
         opensearch_timeout_s=60.0,
         exact_limit=exact_limit,
     )
