@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Annotated, Any
 
-from fastapi import Depends, Path, Request
+from fastapi import Depends, Path, Request, Response
 
 from api.auth import Keys, Scope, authorise
 from indexer.lookup import PictureLookup
@@ -36,10 +36,16 @@ def get_context(request: Request) -> Context:
     return context
 
 
-def get_services(request: Request) -> Services:
-    """Return the services, caught up with what other processes wrote to the library."""
+BEHIND = '110 - "the latest changes are not to be found yet"'
+"""RFC 9111's warning of a stale response: the one way there is to say so for every kind of answer."""
+
+
+def get_services(request: Request, response: Response) -> Services:
+    """Return the services, caught up with what other processes wrote to the library, or saying that they are not."""
     services = get_context(request).services
     services.refresh()
+    if services.behind:
+        response.headers["Warning"] = BEHIND
     return services
 
 

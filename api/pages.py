@@ -23,7 +23,7 @@ class LibraryPages:
 
     def library(self) -> Library | None:
         try:
-            return Library(len(self._services.tags), self._services.profile)
+            return Library(len(self._services.tags), self._services.profile, behind=self._services.behind is not None)
         except Unavailable:
             return None
 

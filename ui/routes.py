@@ -11,12 +11,14 @@ from fastapi import APIRouter, File, Request, UploadFile
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 
-from search import filters
+from search import explain, filters
+from search.boxes import parse_box
+from search.duplicates import DuplicateGroups
 from search.engine import Picture
 from search.errors import InvalidQuery, NotFound
 from search.facets import RANGES
 from search.limits import FACET_VALUES
-from search.types import Filter, ImageId, ImageRecord, Query, SearchResults, SimilarBy
+from search.types import Box, Filter, ImageId, ImageRecord, Query, SearchResults, SimilarBy
 from ui import views
 from ui.api_docs import operations
 from ui.state import SearchState
@@ -24,6 +26,7 @@ from ui.state import SearchState
 STATIC = Path(__file__).with_name("static")
 PAGE_SIZE = 48
 SIMILAR_SHOWN = 8
+GROUPS_SHOWN = 24
 FOUND = 20
 """Values of a facet that are shown for what was typed."""
 
@@ -42,6 +45,8 @@ class Library:
 
     images: int
     profile: str
+    behind: bool = False
+    """Whether the latest changes are not to be found yet, for a server takes no writes."""
 
 
 class PageBackend(Protocol):
@@ -53,6 +58,11 @@ class PageBackend(Protocol):
 
     def search(self, query: Query) -> SearchResults: ...
     def record(self, id: ImageId) -> ImageRecord: ...
+    def part(self, id: ImageId, box: Box) -> Picture:
+        """Return what to search by for a part of an image."""
+        ...
+
+    def duplicates(self, *, cursor: str | None, k: int) -> DuplicateGroups: ...
     def similar(self, id: ImageId, *, by: SimilarBy, filter: Filter, k: int) -> SearchResults: ...
     def remember(self, upload: BinaryIO) -> str:
         """Return a token for an uploaded picture, good for some minutes. Raises UnsupportedImage, ImageTooLarge."""
@@ -90,7 +100,13 @@ def make_router(backend: PageBackend) -> APIRouter:
     def image(request: Request, id: str) -> Response:
         record = backend.record(ImageId(id))
         alike = backend.similar(record.id, by=SimilarBy.IMAGE, filter=Filter(), k=SIMILAR_SHOWN)
-        return _page(request, backend, "image.html", view=views.image_view(record, alike.hits))
+        matched = explain.matched(record, _asked(request.query_params))
+        return _page(request, backend, "image.html", view=views.image_view(record, alike.hits, matched))
+
+    @router.get("/duplicates")
+    def duplicates(request: Request, cursor: str | None = None) -> Response:
+        view = views.duplicates_view(backend.duplicates(cursor=cursor, k=GROUPS_SHOWN))
+        return _page(request, backend, "duplicates.html", view=view)
 
     @router.get("/docs")
     def docs(request: Request) -> Response:
@@ -137,9 +153,14 @@ def _query(backend: PageBackend, state: SearchState) -> tuple[Query, views.Refer
             reference = views.Reference("your picture, which is not kept", "", "", remove_url)
         elif _is_id(state.like):
             record = backend.record(ImageId(state.like))
-            images = (record.id,)
+            title = views.described(record)
+            if state.box:
+                vector = tuple(backend.part(record.id, parse_box(state.box)).vector.tolist())
+                title = f"a part of {title}"
+            else:
+                images = (record.id,)
             thumbnail = f"/v1/images/{record.id}/thumbnail?size=256"
-            reference = views.Reference(views.described(record), thumbnail, f"/images/{record.id}", remove_url)
+            reference = views.Reference(title, thumbnail, f"/images/{record.id}", remove_url)
         else:
             raise NotFound("your picture is no longer remembered: choose it once more")
     query = Query(
@@ -183,6 +204,15 @@ def _marked(params: Mapping[str, str], error: InvalidQuery | NotFound) -> str:
     except InvalidQuery:
         return views.marked(params["q"], position)
     return views.marked(params.get("filter", ""), position)
+
+
+def _asked(params: Mapping[str, str]) -> Query:
+    """Return what led to an image, as far as it names labels. An address that was tampered with asks for nothing."""
+    try:
+        state = SearchState.of({name: params[name] for name in ("q", "filter") if name in params})
+    except InvalidQuery:
+        return Query()
+    return Query(texts=(state.text,) if state.text else (), filter=state.filter)
 
 
 def _is_id(text: str) -> bool:

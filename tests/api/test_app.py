@@ -91,3 +91,12 @@ def test_every_operation_says_what_an_error_looks_like(client: TestClient) -> No
         for method, operation in methods.items():
             assert list(operation["responses"]["4XX"]["content"]) == ["application/problem+json"], (method, path)
     assert document["components"]["schemas"]["Problem"]["required"] == ["title", "status", "detail"]
+
+
+def test_an_answer_without_the_latest_changes_says_so(client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    services = client.app.state.context.services  # type: ignore[attr-defined]
+    assert "warning" not in client.get("/v1/facets").headers
+    monkeypatch.setattr(services, "refresh", lambda: None)
+    monkeypatch.setattr(services, "behind", "OpenSearch takes no writes")
+    assert "not to be found yet" in client.get("/v1/search", params={"q": "cat"}).headers["warning"]
+    assert "not to be found yet" in client.get("/", headers={"accept": "text/html"}).text
