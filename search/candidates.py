@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import numpy as np
@@ -128,6 +128,24 @@ def by_words_alone(words: tuple[Ordinals, Scores], allowed: int, route: Route) -
     nothing = np.full(len(ordinals), np.nan, np.float32)
     return Candidates(
         route, ordinals, nothing, aligned(ordinals, words), allowed, complete=len(ordinals) < KEYWORD_HITS
+    )
+
+
+def including(found: Candidates, ordinals: Ordinals, finder: Finder, probe: Vector | None) -> Candidates:
+    """Return the candidates and some more images, which need a vector if there is a probe to compare them with."""
+    missing = np.setdiff1d(ordinals, found.ordinals).astype(np.uint32)
+    if not len(missing):
+        return found
+    similarity = np.full(len(missing), np.nan, np.float32) if probe is None else finder.cosines(probe, missing)
+    if probe is not None:
+        missing, similarity = missing[~np.isnan(similarity)], similarity[~np.isnan(similarity)]
+    together = np.concatenate([found.ordinals, missing])
+    order = np.argsort(together)
+    return replace(
+        found,
+        ordinals=together[order],
+        similarity=np.concatenate([found.similarity, similarity])[order],
+        keyword=np.concatenate([found.keyword, np.zeros(len(missing), np.float32)])[order],
     )
 
 

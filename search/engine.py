@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pyroaring import BitMap
 
-from search import cursor, duplicates, explain, fusion, limits, paging, shuffle, similar
+from search import cursor, duplicates, explain, fusion, limits, literals, paging, shuffle, similar
 from search.bitmaps import bitmap_of, ordinals_of
 from search.calibration import Judge
 from search.candidates import Candidates, Finder, Wanted, aligned, including
@@ -237,13 +237,17 @@ class SearchEngine:
 
     def _by_other_words(self, query: Query, scope: Filter, target: Vector | None, found: Candidates) -> Candidates:
         """Return the candidates with the images that labels which may be meant find as well: of "puppy", dogs."""
-        text = " ".join(literals.unquoted(text) for text in query.texts)
-        labels = "" if query.mode is Mode.VECTOR else self._vocabulary.other_words(text)
+        labels = self._other_labels(query)
         if not labels:
             return found
-        said = self._tags.search_text(labels, filter=scope, k=limits.KEYWORD_HITS)
+        said = self._tags.search_text(" ".join(labels), filter=scope, k=limits.KEYWORD_HITS)
         found = including(found, said[0], self._finder, target)
         return replace(found, keyword=found.keyword + OTHER_WORDS * aligned(found.ordinals, said))
+
+    def _other_labels(self, query: Query) -> Sequence[str]:
+        """Return labels that words of a query may mean."""
+        text = " ".join(literals.unquoted(text) for text in query.texts)
+        return () if query.mode is Mode.VECTOR else self._vocabulary.other_labels(text)
 
     def _held(self, query: Query, scope: Filter) -> list[BitMap]:
         """Return the images that hold each quoted phrase, word by word."""
@@ -297,7 +301,7 @@ class SearchEngine:
         return texts + [self._embedding(id) for id in query.not_images]
 
     def _judge(self, query: Query, ordinals: Ordinals, similarity: Scores, allowed: int) -> Judge:
-        """Return what calibrates cosines. Those of pictures to pictures have their own scale and are taken as they are."""
+        """Return what calibrates cosines. Those of pictures to pictures have their own scale: taken as they are."""
         if query.images or query.vector is not None:
             return lambda cosines: np.clip(cosines, 0.0, 1.0)
         return self._relevance.judge(ordinals, similarity, library=allowed)
@@ -347,6 +351,7 @@ class SearchEngine:
 
     def _hits(self, query: Query, page: Ranking) -> Sequence[Hit]:
         records = {r.ordinal: r for r in self._records.records([int(o) for o in page.ordinals])}
+        meant = frozenset(self._other_labels(query))
         hits = []
         columns = page.score, page.similarity, page.relevance, page.keyword
         for place, (ordinal, *numbers) in enumerate(zip(page.ordinals, *columns, strict=True)):
@@ -354,7 +359,7 @@ class SearchEngine:
             if record is None:  # deleted since it was ranked
                 continue
             score, similarity, relevance, keyword = (None if np.isnan(number) else float(number) for number in numbers)
-            why = explain.why(record, query, relevance=relevance, similarity=similarity)
+            why = explain.why(record, query, relevance=relevance, similarity=similarity, meant=meant)
             parts = {name: float(part[place]) for name, part in page.parts.items()}
             hits.append(Hit(record, score or 0.0, similarity, relevance, keyword, why, parts))
         return hits

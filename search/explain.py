@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 
 from pyroaring import BitMap
 
+from search import literals
 from search.protocols import TagStore
 from search.types import DEFAULT_CONFIDENCE, Filter, ImageRecord, Op, Query, Tag, TagKind, Term
 from search.words import fold
@@ -33,7 +34,7 @@ def labelled_as(tags: TagStore, texts: Sequence[str], among: BitMap) -> BitMap:
     """Return which images carry each of the texts, as a whole, as a label ("dog", "dogs", "living room")."""
     found = among if texts else BitMap()
     for text in texts:
-        label = " ".join(text.casefold().split())
+        label = " ".join(literals.parted(text)[0].casefold().split())
         if not label or len(label) > 60:
             return BitMap()
         names = tuple(dict.fromkeys((label, singular(label))))
@@ -41,7 +42,6 @@ def labelled_as(tags: TagStore, texts: Sequence[str], among: BitMap) -> BitMap:
     return found
 
 
-def why(record: ImageRecord, query: Query, *, relevance: float | None, similarity: float | None) -> tuple[str, ...]:
 def what_is_near(query: Query) -> str:
     """Return the name of what a query's vector stands for."""
     has_picture = bool(query.images) or query.vector is not None
@@ -50,29 +50,55 @@ def what_is_near(query: Query) -> str:
     return "image" if has_picture else "text"
 
 
-    """Return up to five reasons, the strongest first, in the form of the filter language where there is one."""
+def why(
+    record: ImageRecord,
+    query: Query,
+    *,
+    relevance: float | None,
+    similarity: float | None,
+    meant: Collection[str] = (),
+) -> tuple[str, ...]:
+    """Return up to five reasons, the strongest first, in the form of the filter language where there is one.
+
+    ``meant``: labels, folded, that the words may mean besides those that they name.
+    """
     reasons = []
     if query.texts and relevance is not None and not (query.images or query.vector):
         reasons.append(f"text {relevance:.2f}")
     if (query.images or query.vector) and similarity is not None:
         reasons.append(f"picture {similarity:.2f}")
     asked = set().union(*(words(text) for text in query.texts)) if query.texts else set()
-    reasons += [f"{tag.kind}:{tag.label} {tag.confidence:.2f}" for tag in _shared(record, asked, query.filter)]
+    reasons += [f"{tag.kind}:{tag.label} {tag.confidence:.2f}" for tag in _shared(record, asked, query.filter, meant)]
     caption = asked & words(record.caption or "")
     if caption:
         reasons.append(f"caption: {', '.join(repr(word) for word in sorted(caption))}")
+    reasons = [*quoted_reasons(record, query.texts), *reasons]
     names = [path for path in record.files if asked & words(path.replace("_", " "))]
     if names:
         reasons.append(f"file name: {names[0]}")
     return tuple(reasons[:MOST_REASONS])
 
 
-def _shared(record: ImageRecord, asked: set[str], filter: Filter) -> Iterator[Tag]:
-    """Yield each label once, with its best confidence, that the words or the filter name."""
+def matched(record: ImageRecord, query: Query) -> frozenset[tuple[TagKind, str]]:
+    """Return the labels of an image that the words or the filter of a query name."""
+    asked = set().union(*(words(text) for text in query.texts)) if query.texts else set()
+    return frozenset((tag.kind, tag.label) for tag in _shared(record, asked, query.filter))
+
+
+def quoted_reasons(record: ImageRecord, texts: Sequence[str]) -> Iterator[str]:
+    """Yield where each quoted phrase stands."""
+    for phrase in literals.phrases_of(texts):
+        where = ", ".join(literals.places(record, phrase))
+        if where:
+            yield f'"{phrase}" in {where}'
+
+
+def _shared(record: ImageRecord, asked: set[str], filter: Filter, meant: Collection[str] = ()) -> Iterator[Tag]:
+    """Yield each label once, with its best confidence, that the words or the filter name or mean."""
     named = {(term.field, fold(value)) for term in filter.terms if not term.negated for value in term.values}
     best: dict[tuple[TagKind, str], Tag] = {}
     for tag in record.tags:
-        in_words = bool(asked) and words(tag.label) <= asked and bool(words(tag.label))
+        in_words = fold(tag.label) in meant or (bool(words(tag.label)) and words(tag.label) <= asked)
         if in_words and tag.confidence < DEFAULT_CONFIDENCE[tag.kind]:
             in_words = False
         if in_words or (tag.kind.value, fold(tag.label)) in named:

@@ -21,6 +21,8 @@ _ESCAPE = re.compile(r"\\(.)", re.DOTALL)
 _PIECE = re.compile(r"[^\W_]+")
 MOST_PIECES = 6
 """Words of a phrase that file names are looked up by; all of them are then read."""
+MOST_HELD = 10_000
+"""Images that come first for one phrase; where more hold it, they hardly tell one from another."""
 MOST_PATHS = 2_000
 """Images whose file names are read for one phrase."""
 
@@ -31,6 +33,11 @@ def parted(text: str) -> tuple[str, tuple[str, ...]]:
     return QUOTED.sub(_inside, text).strip() if phrases else text, tuple(phrases)
 
 
+def unquoted(text: str) -> str:
+    """Return what of a text stands outside of quotes."""
+    return QUOTED.sub(" ", text)
+
+
 def phrases_of(texts: Sequence[str]) -> tuple[str, ...]:
     """Return the quoted phrases of several texts, each once."""
     return tuple(dict.fromkeys(phrase for text in texts for phrase in parted(text)[1]))
@@ -38,7 +45,7 @@ def phrases_of(texts: Sequence[str]) -> tuple[str, ...]:
 
 def holding(phrase: str, tags: TagStore, records: Records, filter: Filter) -> BitMap:
     """Return the images that match a filter and hold a phrase in caption, alt text, OCR text or a file name."""
-    return _found(tags, filter, Term("text", Op.EQ, (phrase,))) | _named(phrase, tags, records, filter)
+    return _found(tags, filter, Term("text", Op.EQ, (phrase,)), MOST_HELD) | _named(phrase, tags, records, filter)
 
 
 def places(record: ImageRecord, phrase: str) -> Iterator[str]:
@@ -58,13 +65,13 @@ def _named(phrase: str, tags: TagStore, records: Records, filter: Filter) -> Bit
     pieces = _PIECE.findall(caseless(phrase))[:MOST_PIECES]
     if not pieces:
         return BitMap()
-    candidates = _found(tags, filter, Term("path", Op.EQ, (f"*{'*'.join(pieces)}*",)))[:MOST_PATHS]
+    candidates = _found(tags, filter, Term("path", Op.EQ, (f"*{'*'.join(pieces)}*",)), MOST_PATHS)
     read = records.records(list(candidates))
     return BitMap([one.ordinal for one in read if any(contains_phrase(path, phrase) for path in one.files)])
 
 
-def _found(tags: TagStore, filter: Filter, term: Term) -> BitMap:
-    return tags.match(Filter((*filter.terms, term)))
+def _found(tags: TagStore, filter: Filter, term: Term, most: int) -> BitMap:
+    return tags.match(Filter((*filter.terms, term)), limit=most)
 
 
 def _inside(match: re.Match[str]) -> str:

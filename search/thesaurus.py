@@ -6,7 +6,7 @@ import functools
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 
-from search.nouns import Nouns, nouns, singulars
+from search.nouns import nouns, singulars
 from search.words import fold
 
 SAME, BELOW, ABOVE = 1.0, 0.9, 0.6
@@ -25,15 +25,17 @@ LEAST_DEPTH = 4
 class Thesaurus:
     """From words to the labels of one library. Safe for threads."""
 
-    def __init__(self, labels: Iterable[str], graph: Nouns | None = None) -> None:
-        self._nouns = graph or nouns()
-        self._known: set[str] = set()
+    def __init__(self, labels: Iterable[str], *, other_labels: Iterable[str] = ()) -> None:
+        """Words are related to ``labels``; ``other_labels``, such as colours, are only known for what they are."""
+        self._nouns = nouns()
+        self._known = set(map(fold, other_labels))
         self._meaning: dict[int, dict[str, float]] = defaultdict(dict)
         self._under: dict[int, dict[str, float]] = defaultdict(dict)
         self._headed: dict[str, list[str]] = defaultdict(list)
         for label in map(fold, labels):
             self._known.add(label)
-            self._headed[label.rpartition(" ")[2]].append(label)
+            if " and " not in label:
+                self._headed[label.rpartition(" ")[2]].append(label)
             for rank, sense in enumerate(self._nouns.senses(label)):
                 self._place(label, sense, RARER_SENSE**rank)
         self.related = functools.lru_cache(maxsize=4096)(self._related)
@@ -41,6 +43,10 @@ class Thesaurus:
     def knows(self, phrase: str) -> bool:
         """Return whether a word or phrase, in the singular or plural, is a label itself."""
         return not self._known.isdisjoint((*singulars(phrase), f"{fold(phrase)}s"))
+
+    def is_phrase(self, words: str) -> bool:
+        """Return whether several words are one noun or label: of a living room it is not asked for living and room."""
+        return " " in words and (self.knows(words) or bool(self._nouns.senses(words)))
 
     def _place(self, label: str, sense: int, weight: float) -> None:
         for above, steps in self._nouns.higher(sense).items():

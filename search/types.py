@@ -300,8 +300,6 @@ class Facet:
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
-@dataclass(frozen=True, slots=True)
 class Range:
     """The least and the greatest number that images have in a field."""
 
@@ -310,6 +308,8 @@ class Range:
     most: int
 
 
+@dataclass(frozen=True, slots=True)
+class Plan:
     """How a query was answered; returned with every answer."""
 
     route: str
@@ -318,18 +318,32 @@ class Range:
 
 
 @dataclass(frozen=True, slots=True)
+class SuggestedFilter:
+    """A term that words of a text stand for, to be offered."""
+
+    term: Term
+    words: str
+    rest: str
+    """The text without them."""
+    count: int
+    """Images that match it and what is filtered by already."""
+
+
+@dataclass(frozen=True, slots=True)
 class SearchResults:
     hits: Sequence[Hit]
     facets: Sequence[Facet]
+    ranges: Sequence[Range]
     total: int
     total_is_exact: bool
-    ranges: Sequence[Range]
     space: EmbeddingSpace | None
     cutoff: float | None
     """The least relevance of a hit, or None where nothing was cut."""
     next: str | None
     plan: Plan
     took_ms: float
+    suggested: Sequence[SuggestedFilter] = ()
+    """On the first page: what the words of the text could be narrowed by, the most useful first."""
 
 
 @dataclass(frozen=True, slots=True)

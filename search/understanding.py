@@ -77,8 +77,8 @@ class _Token:
 
 Labels = Mapping[str, Mapping[TagKind, str]]
 """Which kinds of label a folded phrase is in the library, and how each is spelt there."""
-Related = Callable[[str], Mapping[TagKind, Sequence[str]]]
-"""Labels, by kind, that a phrase which is none itself may mean."""
+Related = Callable[[str], Mapping[TagKind, Sequence[str]] | None]
+"""Labels, by kind, that a phrase which is none itself may mean; None for words that are no phrase."""
 
 
 def label_forms(text: str) -> set[str]:
@@ -159,8 +159,8 @@ def _named(text: str, tokens: Sequence[_Token], labels: Labels, related: Related
         for length in range(min(LONGEST_LABEL, len(tokens) - at), 0, -1):
             run = tokens[at : at + length]
             phrase = _phrase(run)
-            meant = {} if phrase in STOP_WORDS or not _adjacent(text, run) else _meant(phrase, labels, related)
-            if meant:
+            meant = None if phrase in STOP_WORDS or not _adjacent(text, run) else _meant(phrase, labels, related)
+            if meant is not None:
                 before = tokens[at - 1] if at and _adjacent(text, tokens[at - 1 : at + 1]) else None
                 yield from _ideas_for(meant, run, before)
                 at += length - 1
@@ -172,19 +172,23 @@ def _adjacent(text: str, run: Sequence[_Token]) -> bool:
     return all(not text[one.end : other.start].strip() for one, other in itertools.pairwise(run))
 
 
-def _meant(phrase: str, labels: Labels, related: Related) -> dict[TagKind | str, tuple[tuple[str, ...], int]]:
-    """Return for each field what values a phrase names in it, and a penalty for those it only may mean."""
+def _meant(phrase: str, labels: Labels, related: Related) -> dict[TagKind | str, tuple[tuple[str, ...], int]] | None:
+    """Return for each field what values a phrase names in it, and a penalty for those it only may mean.
+
+    None for words that do not belong together.
+    """
     found: dict[TagKind | str, tuple[tuple[str, ...], int]] = {}
     for form in _forms(phrase):
         for kind, label in labels.get(form, {}).items():
             found.setdefault(kind, ((label,), 0))
     if phrase in ORIENTATIONS:
         found["orientation"] = (phrase,), 0
-    if not found:
-        for kind, others in related(phrase).items():
-            if len(others) <= MOST_ALTERNATIVES:
-                found[kind] = tuple(others), len(KINDS) + 1
-    return found
+    if found:
+        return found
+    others = related(phrase)
+    if others is None:
+        return None
+    return {kind: (tuple(names), len(KINDS) + 1) for kind, names in others.items() if len(names) <= MOST_ALTERNATIVES}
 
 
 def _ideas_for(

@@ -13,7 +13,7 @@ from search.thesaurus import Thesaurus
 from search.types import TagKind
 from search.words import STOP_WORDS, fold, words
 
-KINDS = (TagKind.OBJECT, TagKind.USER, TagKind.SCENE, TagKind.CLASS, TagKind.ATTRIBUTE, TagKind.SEGMENT)
+KINDS = frozenset({TagKind.OBJECT, TagKind.USER, TagKind.SCENE, TagKind.CLASS, TagKind.ATTRIBUTE, TagKind.SEGMENT})
 """Whose labels are nouns."""
 MOST_LABELS = 2_000
 """The commonest; what nothing but a rare label is called by is found by its own name."""
@@ -31,6 +31,8 @@ MOST_WORDS = 32
 @dataclass(frozen=True, slots=True)
 class _State:
     kinds: Mapping[str, tuple[TagKind, ...]]
+    images: Mapping[str, int]
+    """How many carry each label."""
     thesaurus: Thesaurus
 
 
@@ -40,25 +42,32 @@ class Vocabulary:
     def __init__(self, tags: TagStore) -> None:
         self._tags = tags
         self._lock = threading.Lock()
-        self._state = _State({}, Thesaurus(()))
+        self._state = _State({}, {}, Thesaurus(()))
         self._good_until = float("-inf")
 
     def related(self, phrase: str) -> Mapping[str, float]:
-        """Return labels, folded, that a word or phrase may mean, if it is no label itself: the closest first."""
-        found = self._current().thesaurus.related(phrase)
-        close = [(label, weight) for label, weight in found.items() if weight >= LEAST_CLOSENESS]
-        return {} if self._current().thesaurus.knows(phrase) else dict(close)
+        """Return labels, folded, that a word or phrase may mean, if it is no label itself.
+
+        The closest first; of equally close ones the commonest.
+        """
+        state = self._current()
+        if state.thesaurus.knows(phrase):
+            return {}
+        close = [(label, near) for label, near in state.thesaurus.related(phrase).items() if near >= LEAST_CLOSENESS]
+        return dict(sorted(close, key=lambda item: (-item[1], -state.images[item[0]], item[0])))
 
     def kinds(self, label: str) -> tuple[TagKind, ...]:
         """Return of which kinds a folded label is."""
         return self._current().kinds.get(label, ())
 
-    def other_words(self, text: str) -> str:
-        """Return the labels that words of a text may mean and that are not in it, as words to look for."""
-        found = dict.fromkeys(
-            label for phrase in self._phrases(text) for label in list(self.related(phrase))[:MOST_RELATED]
-        )
-        return " ".join(found)
+    def other_labels(self, text: str) -> tuple[str, ...]:
+        """Return labels, folded, that words of a text may mean and that are not in it."""
+        each = (list(self.related(phrase))[:MOST_RELATED] for phrase in self._phrases(text))
+        return tuple(dict.fromkeys(label for labels in each for label in labels))
+
+    def is_phrase(self, words: str) -> bool:
+        """Return whether several words are one noun or label."""
+        return self._current().thesaurus.is_phrase(words)
 
     def _phrases(self, text: str) -> Iterator[str]:
         """Yield the longest phrases that mean something, from left to right."""
@@ -67,7 +76,7 @@ class Vocabulary:
         while at < len(asked):
             for length in range(min(LONGEST_PHRASE, len(asked) - at), 0, -1):
                 phrase = " ".join(asked[at : at + length])
-                if length == 1 or self._current().thesaurus.knows(phrase) or self.related(phrase):
+                if length == 1 or self.is_phrase(phrase):
                     break
             if phrase not in STOP_WORDS:
                 yield phrase
@@ -83,8 +92,12 @@ class Vocabulary:
 
     def _read(self) -> _State:
         kinds: dict[str, list[TagKind]] = defaultdict(list)
-        for kind, label, _ in self._tags.labels("", k=MOST_LABELS):
-            if kind in KINDS:
-                kinds[fold(label)].append(TagKind(kind))
-        known = {label: tuple(sorted(of, key=KINDS.index)) for label, of in kinds.items()}
-        return _State(known, self._state.thesaurus if known.keys() == self._state.kinds.keys() else Thesaurus(known))
+        images: dict[str, int] = {}
+        for kind, label, count in self._tags.labels("", k=MOST_LABELS):
+            kinds[fold(label)].append(TagKind(kind))
+            images.setdefault(fold(label), count)
+        known = {label: tuple(of) for label, of in sorted(kinds.items())}
+        if known == self._state.kinds:
+            return _State(known, images, self._state.thesaurus)
+        nouns = [label for label, of in known.items() if not KINDS.isdisjoint(of)]
+        return _State(known, images, Thesaurus(nouns, other_labels=known))

@@ -54,6 +54,19 @@ def test_a_label_is_not_related_to_itself_or_to_what_it_is_a_kind_of() -> None:
     assert not thesaurus.knows("puppy")
 
 
+def test_what_is_a_label_of_another_kind_means_no_noun() -> None:
+    thesaurus = Thesaurus(["person"], other_labels=["red"])
+    assert thesaurus.knows("red")
+    assert not thesaurus.related("red")
+
+
+def test_words_that_are_one_noun_belong_together() -> None:
+    assert COCO.is_phrase("living room")
+    assert COCO.is_phrase("traffic lights")
+    assert not COCO.is_phrase("dog beach")
+    assert not COCO.is_phrase("dog")
+
+
 @given(st.text(max_size=30))
 def test_any_text_can_be_asked(text: str) -> None:
     assert all(0 < closeness <= 1 for closeness in COCO.related(text).values())

@@ -23,12 +23,13 @@ LABELS = {
 OTHER_WORDS: Mapping[str, Mapping[TagKind, Sequence[str]]] = {
     "puppies": {OBJECT: ("dog",)},
     "vehicle": {OBJECT: ("bus", "car")},
+    "bus stop": {},
     "thing": {OBJECT: tuple(f"thing {n}" for n in range(20))},
 }
 
 
-def related(phrase: str) -> Mapping[TagKind, Sequence[str]]:
-    return OTHER_WORDS.get(phrase, {})
+def related(phrase: str) -> Mapping[TagKind, Sequence[str]] | None:
+    return OTHER_WORDS.get(phrase)
 
 
 def offered(text: str) -> list[Idea]:
@@ -56,6 +57,7 @@ def terms(text: str) -> list[str]:
         ("two puppies", ["count(object:dog):2"]),
         ("vehicle at the park", ["scene:park", "object:bus|car"]),
         ("thing", []),
+        ("bus stop in the park", ["scene:park"]),
         ("square portrait", ["orientation:square"]),
         ("dog without dogs", ["-object:dog"]),
         ('"two dogs" park', ["scene:park"]),
