@@ -14,6 +14,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
+from facet_oracle import ranges_of, recounted
 from filter_strategies import fitting_filters, libraries, records
 from helpers import an_image
 from hypothesis import given, settings
@@ -24,11 +25,11 @@ from tag_stores import open_embedded, open_opensearch
 
 from search.errors import InvalidQuery, Unavailable
 from search.facets import FACETS, PEOPLE_BUCKETS, RANGES
-from search.filters import parse, without_selection
-from search.matching import filter_confidence, matches, people
+from search.filters import parse
+from search.matching import matches
 from search.protocols import TagProjection
 from search.tags.sqlite_store import SqliteTagStore
-from search.types import Filter, ImageRecord, Op, Order, Place, Range, Sort, TagKind, Term
+from search.types import Filter, ImageRecord, Order, Place, Range, Sort, TagKind
 from search.words import fold
 
 Open = Callable[[], TagProjection]
@@ -564,28 +565,6 @@ def test_threads_read_whole_changes_while_another_writes(store: TagProjection) -
         assert all(look.result() for look in looks)
 
 
-def recounted(
-    name: str, filter: Filter, library: Sequence[ImageRecord], within: BitMap, *, conjunctive: bool = False
-) -> dict[str, int]:
-    """Return a facet's counts by asking for each value by itself."""
-    values = {
-        "people": list(PEOPLE_BUCKETS),
-        "orientation": ["landscape", "portrait", "square"],
-        "year": sorted({str(record.year) for record in library if record.year}),
-        "source": sorted({tag.source for record in library for tag in record.tags} | _tellers(library)),
-    }.get(name, [tag.label for record in library for tag in record.tags if tag.kind == name])
-    scope = filter if conjunctive else without_selection(filter, name)
-    found = {}
-    for value in values:
-        alone = Filter((*scope.terms, Term(name, Op.EQ, (value,))))
-        found[fold(value)] = sum(record.ordinal in within and matches(alone, record) for record in library)
-    return {value: count for value, count in found.items() if count}
-
-
-def _tellers(library: Sequence[ImageRecord]) -> set[str]:
-    return {"person"} | {record.caption_source for record in library if record.caption_source}
-
-
 def check(store: TagProjection, filter: Filter, library: Sequence[ImageRecord], within: BitMap) -> None:
     """Hold every answer against the definition of the language."""
     expected = BitMap(record.ordinal for record in library if matches(filter, record))
@@ -616,23 +595,6 @@ def check(store: TagProjection, filter: Filter, library: Sequence[ImageRecord], 
             assert {fold(value.value): (value.count, value.selected) for value in facet.values} == {
                 value: (v.count, v.selected) for value, v in starting.items()
             }, (facet.name, prefix)
-
-
-def ranges_of(filter: Filter, library: Sequence[ImageRecord], within: BitMap) -> dict[str, tuple[int, int]]:
-    """Return the least and greatest number of each field, by looking at every image."""
-    found = {}
-    for name in RANGES:
-        scope = without_selection(filter, name)
-        images = [record for record in library if record.ordinal in within and matches(scope, record)]
-        numbers = {
-            "people": [people(record, filter_confidence(filter)) for record in images],
-            "year": [record.year for record in images if record.year is not None],
-            "width": [record.width for record in images],
-            "height": [record.height for record in images],
-        }[name]
-        if numbers:
-            found[name] = min(numbers), max(numbers)
-    return found
 
 
 def live(data: st.DataObject, written: TagProjection, others: Callable[[], Sequence[TagProjection]]) -> None:
