@@ -12,7 +12,7 @@ from search.errors import InvalidQuery
 from search.facets import RANGES
 from search.types import Filter, Sort
 
-NAMES = ("q", "filter", "not", "sort", "seed", "all", "cutoff", "like", "cursor")
+NAMES = ("q", "filter", "not", "sort", "seed", "all", "cutoff", "like", "box", "cursor")
 """The API's own names, and ``like``: the id of an image, or the token of an uploaded picture.
 
 Forms send ``year_from`` and ``year_to`` besides, which become part of the filter; so for each field of `RANGES`.
@@ -34,6 +34,8 @@ class SearchState:
     anyway: bool = False
     """Show the nearest pictures however far they are."""
     like: str = ""
+    box: str = ""
+    """The part of the image ``like`` that is looked for, as `search.boxes` writes it."""
     cursor: str | None = None
 
     @classmethod
@@ -53,6 +55,7 @@ class SearchState:
             conjunctive=tuple(name for name in params.get("all", "").split(",") if name),
             anyway=cutoff == "none",
             like=params.get("like", ""),
+            box=params.get("box", ""),
             cursor=params.get("cursor"),
         )
 
@@ -67,6 +70,7 @@ class SearchState:
             "all": ",".join(self.conjunctive),
             "cutoff": "none" if self.anyway else "",
             "like": self.like,
+            "box": self.box,
             "cursor": self.cursor or "",
         }
         return {name: value for name, value in params.items() if value}

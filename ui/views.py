@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
+from urllib.parse import urlencode
 
 from search import filters
+from search.boxes import box_text
+from search.duplicates import DuplicateGroups
 from search.facets import FACETS, RANGES, FacetSpec
 from search.types import (
     DEFAULT_CONFIDENCE,
@@ -175,7 +178,11 @@ class TagView:
     source: str
     search_url: str
     box: tuple[float, float, float, float] | None
+    like_url: str
+    """Where pictures are that look like what is in the box."""
     number: int
+    matched: bool
+    """Whether the search that led here asked for it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,6 +217,27 @@ class ImageView:
     similar_url: str
 
 
+@dataclass(frozen=True, slots=True)
+class VersionView:
+    """One of several images that are one picture."""
+
+    url: str
+    thumbnail: str
+    width: int
+    height: int
+    name: str
+    facts: str
+    differences: tuple[str, ...]
+    """From the first of its group; none of its own."""
+
+
+@dataclass(frozen=True, slots=True)
+class DuplicatesView:
+    title: str
+    groups: tuple[tuple[VersionView, ...], ...]
+    next_url: str
+
+
 def search_view(state: SearchState, results: SearchResults, reference: Reference | None) -> SearchView:
     anyway = replace(state, anyway=True, cursor=None).url()
     return SearchView(
@@ -217,12 +245,12 @@ def search_view(state: SearchState, results: SearchResults, reference: Reference
         box=state.text,
         hidden=hidden_fields(state),
         summary=_summary(results, state),
-        hits=tuple(map(hit_view, results.hits)),
+        hits=tuple(hit_view(hit, state) for hit in results.hits),
         facets=tuple(_facet_views(state, results)),
         sizes=tuple(_range_views(SIZES, state, results)),
         carried=carried_fields(state),
         chips=tuple(_chips(state)),
-        clear_url=SearchState(text=state.text, like=state.like).url(),
+        clear_url=SearchState(text=state.text, like=state.like, box=state.box).url(),
         sorts=tuple(
             Link(title, replace(state, sort=sort, seed=_seed_for(sort), cursor=None).url(), sort is state.sort)
             for sort, title in SORT_TITLES.items()
@@ -246,6 +274,7 @@ def hidden_fields(state: SearchState) -> tuple[tuple[str, str], ...]:
         "seed": "" if state.seed is None else str(state.seed),
         "all": ",".join(state.conjunctive),
         "like": state.like,
+        "box": state.box,
     }
     return tuple((name, value) for name, value in fields.items() if value)
 
@@ -343,11 +372,13 @@ def _chips(state: SearchState) -> Iterable[Chip]:
         yield Chip("nearest, however far", replace(state, anyway=False, cursor=None).url())
 
 
-def hit_view(hit: Hit) -> HitView:
+def hit_view(hit: Hit, state: SearchState | None = None) -> HitView:
+    """Return a hit; its page shows what matched of the ``state`` that found it."""
     image = hit.image
+    asked = SearchState(text=state.text, filter=state.filter).params() if state else {}
     return HitView(
         id=image.id,
-        url=f"/images/{image.id}",
+        url=f"/images/{image.id}" + (f"?{urlencode(asked)}" if asked else ""),
         thumbnail=f"/v1/images/{image.id}/thumbnail?size=512",
         large=f"/v1/images/{image.id}/thumbnail?size=1024",
         width=image.width,
@@ -371,8 +402,9 @@ def described(image: ImageRecord) -> str:
     return image.alt_text or image.caption or f"Picture {image.files[0] if image.files else image.id}"
 
 
-def image_view(image: ImageRecord, similar: Sequence[Hit]) -> ImageView:
-    tags = [_tag_view(tag, number) for number, tag in enumerate(image.tags)]
+def image_view(image: ImageRecord, similar: Sequence[Hit], matched: Collection[tuple[TagKind, str]] = ()) -> ImageView:
+    """Return an image; ``matched``: the labels that were asked for."""
+    tags = [_tag_view(image, number, (tag.kind, tag.label) in matched) for number, tag in enumerate(image.tags)]
     counted = {view.number for view, tag in zip(tags, image.tags, strict=True) if _counts(tag)}
     return ImageView(
         title=image.caption or (image.files[0] if image.files else image.id),
@@ -396,11 +428,34 @@ def image_view(image: ImageRecord, similar: Sequence[Hit]) -> ImageView:
     )
 
 
+def duplicates_view(page: DuplicateGroups) -> DuplicatesView:
+    groups = tuple(
+        tuple(_version_view(image, told) for image, told in zip(group.images, group.differences, strict=True))
+        for group in page.groups
+    )
+    about = "1 group" if page.total == 1 else f"{page.total:,} groups"
+    next_url = f"/duplicates?{urlencode({'cursor': page.next})}" if page.next else ""
+    return DuplicatesView(f"{about} of copies" if groups else "No copies", groups, next_url)
+
+
+def _version_view(image: ImageRecord, differences: Sequence[str]) -> VersionView:
+    return VersionView(
+        url=f"/images/{image.id}",
+        thumbnail=f"/v1/images/{image.id}/thumbnail?size=256",
+        width=image.width,
+        height=image.height,
+        name=image.files[0] if image.files else image.id,
+        facts=f"{image.width} × {image.height}, {_bytes(image.bytes)}",
+        differences=tuple(differences),
+    )
+
+
 def _counts(tag: Tag) -> bool:
     return tag.confidence >= DEFAULT_CONFIDENCE[tag.kind]
 
 
-def _tag_view(tag: Tag, number: int) -> TagView:
+def _tag_view(image: ImageRecord, number: int, matched: bool) -> TagView:
+    tag = image.tags[number]
     expression = filters.with_value(Filter(), tag.kind.value, tag.label) if tag.kind is not TagKind.TEXT else Filter()
     box = tag.box
     return TagView(
@@ -409,7 +464,9 @@ def _tag_view(tag: Tag, number: int) -> TagView:
         source="a person" if tag.source == PERSON else tag.source,
         search_url=SearchState(filter=expression).url(),
         box=None if box is None else (box.x, box.y, box.width, box.height),
+        like_url="" if box is None else SearchState(like=image.id, box=box_text(box)).url(),
         number=number,
+        matched=matched,
     )
 
 

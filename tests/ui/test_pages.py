@@ -234,7 +234,7 @@ def test_a_picture_can_be_searched_by_without_javascript(client: TestClient, tmp
     url = answer.headers["location"]
     found, text = page(client, url)
     first, _ = page(client, "/?filter=object:cat")
-    assert pictures(found)[0] == pictures(first)[0]
+    assert pictures(found)[0] == pictures(first)[0].split("?")[0]
     assert "your picture, which is not kept" in text
     narrowed, _ = page(client, facet_link(found, text, "square"))
     assert 0 < len(pictures(narrowed)) < len(PLACES)
