@@ -14,7 +14,7 @@ from pyroaring import BitMap
 
 from search import cursor, duplicates, explain, fusion, limits, literals, paging, shuffle, similar
 from search.bitmaps import bitmap_of, ordinals_of
-from search.calibration import Judge
+from search.calibration import NEAREST, Judge
 from search.candidates import Candidates, Finder, Wanted, aligned, including
 from search.cursor import Position
 from search.differences import Version
@@ -139,7 +139,7 @@ class SearchEngine:
         for images in held:
             found = including(found, ordinals_of(images), self._finder, target)
         cutoff = self._least_relevance(query, target is not None)
-        ranking = _literal_first(self._scored(query, target, unwanted, found), held)
+        ranking = _literal_first(self._scored(query, scope, target, unwanted, found), held)
         ranking = self._cut(query, ranking, cutoff, stays=BitMap().union(*held))
         matched = bitmap_of(ranking.ordinals)
         if scope != query.filter:
@@ -254,12 +254,14 @@ class SearchEngine:
         phrases = () if query.mode is Mode.VECTOR else literals.phrases_of(query.texts)
         return [literals.holding(phrase, self._tags, self._records, scope) for phrase in phrases]
 
-    def _scored(self, query: Query, target: Vector | None, unwanted: Sequence[Vector], found: Candidates) -> Ranking:
+    def _scored(
+        self, query: Query, scope: Filter, target: Vector | None, unwanted: Sequence[Vector], found: Candidates
+    ) -> Ranking:
         """Return every candidate with the parts of its score, by ordinal."""
         nothing = np.full(len(found.ordinals), np.nan, np.float32)
         if target is not None:
             weight = self._keyword_weight(query)
-            judge = self._judge(query, found.ordinals, found.similarity, found.allowed)
+            judge = self._judge(query, self._judged_by(query, scope, target, found))
             relevance = judge(found.similarity)
             wanted = judge(fusion.away_from(found.similarity, self._cosines(unwanted, found.ordinals)))
             score = fusion.blend(wanted, found.keyword, keyword_weight=weight)
@@ -274,7 +276,7 @@ class SearchEngine:
             ranking = Ranking(found.ordinals, np.ones_like(nothing), nothing, nothing, nothing)
         if target is None:
             for cosines in self._cosines(unwanted, found.ordinals):
-                away = self._judge(query, found.ordinals, cosines, found.allowed)(cosines)
+                away = self._judge(query, replace(found, similarity=cosines))(cosines)
                 ranking = replace(ranking, score=fusion.penalised(ranking.score, np.nan_to_num(away)))
         for text in query.not_texts if query.mode is not Mode.VECTOR else ():
             among = bitmap_of(found.ordinals)
@@ -300,11 +302,21 @@ class SearchEngine:
         texts = [self._text_vector(text) for text in query.not_texts]
         return texts + [self._embedding(id) for id in query.not_images]
 
-    def _judge(self, query: Query, ordinals: Ordinals, similarity: Scores, allowed: int) -> Judge:
+    def _judged_by(self, query: Query, scope: Filter, target: Vector, found: Candidates) -> Candidates:
+        """Return the images that relevance is judged by: those of the whole library, whatever is filtered.
+
+        Else the same image were relevant under one filter and not under another, and a facet's count not what is
+        found when the value is chosen.
+        """
+        if not scope or query.images or query.vector is not None:
+            return found
+        return self._finder.find(Wanted(Filter(), target, page_end=NEAREST))
+
+    def _judge(self, query: Query, among: Candidates) -> Judge:
         """Return what calibrates cosines. Those of pictures to pictures have their own scale: taken as they are."""
         if query.images or query.vector is not None:
             return lambda cosines: np.clip(cosines, 0.0, 1.0)
-        return self._relevance.judge(ordinals, similarity, library=allowed)
+        return self._relevance.judge(among.ordinals, among.similarity, library=among.allowed)
 
     def _least_relevance(self, query: Query, has_vector: bool) -> float | None:
         if not has_vector or query.cutoff == "none":

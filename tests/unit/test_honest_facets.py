@@ -28,6 +28,8 @@ queries = st.one_of(
         cutoff=st.sampled_from((0.05, 0.3, 0.6, "none", "auto")),
     ),
     st.builds(Query, texts=words, mode=st.just(Mode.KEYWORD)),
+    st.builds(Query, texts=words, mode=st.sampled_from((Mode.BLEND, Mode.VECTOR)), cutoff=st.sampled_from((0.2, 0.5))),
+    st.builds(Query, texts=words, not_texts=st.sampled_from(((), ("cat",)))),
 )
 
 
