@@ -21,6 +21,9 @@ from search.filters import parse
 from search.matching import matches
 from search.types import Facet, FacetValue, ImageId
 
+ROOT = Path(__file__).parents[2]
+
+
 # What is read
 
 
@@ -237,3 +240,10 @@ def test_a_file_that_is_no_result_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "a.json").write_text("{}")
     with pytest.raises(ConfigError, match="no result"):
         results.read(tmp_path / "a.json")
+
+
+def test_the_page_shows_the_kept_result_which_is_numbers_alone() -> None:
+    kept = results.read(ROOT / "docs" / "quality.json")
+    page = (ROOT / "docs" / "quality.md").read_text()
+    assert results.tables(kept) in page
+    assert ".jpg" not in (ROOT / "docs" / "quality.json").read_text()
