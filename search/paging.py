@@ -14,7 +14,7 @@ from search.cursor import Position
 from search.types import Ordinals
 
 WINDOW = 3_000
-"""Shown images that a cursor names: 62 pages of 48, in 4,300 characters; an address has room for 8,000 everywhere."""
+"""Shown images that a cursor names: 62 pages of 48, in 3,500 to 5,800 characters; an address has room for 8,000."""
 
 
 def remaining(ranked: Ordinals, position: Position) -> NDArray[np.intp]:
