@@ -146,13 +146,20 @@ class Duplicates:
         pairs = ordinals[places]
         cosine = np.ones(len(pairs), np.float32)
         unsure = np.flatnonzero(distance > SURE_HASH)
-        for first in np.unique(pairs[unsure, 0]):
-            rows = unsure[pairs[unsure, 0] == first]
-            vector = self._records.embedding(int(first), space)
-            if vector is not None:
-                cosine[rows] = np.nan_to_num(self._finder.cosines(vector, pairs[rows, 1]))
+        for start in range(0, len(unsure), CHUNK):
+            rows = unsure[start : start + CHUNK]
+            cosine[rows] = self._cosines(pairs[rows], space)
         kept = (distance <= SAME_HASH) | (cosine >= LIKE_VECTOR)
         return pairs[kept], distance[kept], cosine[kept]
+
+    def _cosines(self, pairs: Pairs, space: EmbeddingSpace) -> Scores:
+        """Return the cosine of each pair; 0 where one of the two has no vector."""
+        wanted, places = np.unique(pairs, return_inverse=True)
+        vectors = np.zeros((len(wanted), space.dim), np.float32)
+        for ordinals, found in self._records.embeddings(space, wanted.tolist()):
+            vectors[np.searchsorted(wanted, ordinals)] = found
+        one, other = places.reshape(pairs.shape).T
+        return np.asarray(np.einsum("ij,ij->i", vectors[one], vectors[other]), np.float32)
 
     def _confirmed(self, pairs: Pairs, distance: NDArray[np.int64], cosine: Scores) -> Pairs:
         """Return the pairs that are sure, and those of the others that look the same."""
