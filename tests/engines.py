@@ -10,10 +10,10 @@ from pathlib import Path
 import numpy as np
 from planted import PlantedEncoder
 
+from search.catalog.opening import open_catalog
 from search.catalog.protocol import Catalog
 from search.catalog.rows import Batch, FileRow, NewImage
-from search.catalog.sqlite_catalog import SqliteCatalog
-from search.config import Config, load_config
+from search.config import load_config
 from search.engine import SearchEngine
 from search.stores import Stores, open_stores
 from search.types import EmbeddingSpace, ImageRecord, Vector
@@ -48,20 +48,16 @@ class Library:
 
 @contextmanager
 def a_library_in(folder: Path, **options: object) -> Iterator[Library]:
-    """Open a new embedded library; ``options`` as those of the configuration."""
-    with SqliteCatalog(folder, create=True) as catalog, _over(catalog, load_config(data=folder, **options)) as library:
-        yield library
-
-
-@contextmanager
-def _over(catalog: Catalog, config: Config) -> Iterator[Library]:
-    catalog.activate("lite", SPACE)
-    stores = open_stores(config, catalog, SPACE)
-    try:
-        stores.catch_up()
-        yield Library(catalog, stores)
-    finally:
-        stores.close()
+    """Open a new library, embedded or as the ``options`` of the configuration say."""
+    config = load_config(data=folder, **options)
+    with open_catalog(config, create=True) as catalog:
+        catalog.activate("lite", SPACE)
+        stores = open_stores(config, catalog, SPACE)
+        try:
+            stores.catch_up()
+            yield Library(catalog, stores)
+        finally:
+            stores.close()
 
 
 def _as_new(record: ImageRecord) -> NewImage:
