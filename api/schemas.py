@@ -230,6 +230,15 @@ class RangeOut(Model):
     max: int
 
 
+class SuggestedFilterOut(Model):
+    """A filter that words of the text stand for, to be offered and not applied."""
+
+    filter: str = Field(description="As it stands in a filter expression: `scene:beach`")
+    words: str = Field(description="The words of the text that it stands for")
+    rest: str = Field(description="The text without them")
+    count: int = Field(description="Images that match it and the filter of the query")
+
+
 class SearchOut(Model):
     took_ms: float
     total: int
@@ -239,6 +248,9 @@ class SearchOut(Model):
     hits: list[HitOut]
     facets: FacetsOut
     ranges: dict[str, RangeOut] = Field(description="The ends of number fields, by field; without those none has")
+    suggested_filters: list[SuggestedFilterOut] = Field(
+        description="What the words could be narrowed by, the most useful first; on the first page only"
+    )
     next: str | None = Field(description="Cursor of the next page")
     plan: PlanOut
 
@@ -253,6 +265,10 @@ class SearchOut(Model):
             hits=[HitOut.from_domain(hit) for hit in results.hits],
             facets=facets_out(tuple(results.facets)),
             ranges={range.field: RangeOut(min=range.least, max=range.most) for range in results.ranges},
+            suggested_filters=[
+                SuggestedFilterOut(filter=str(one.term), words=one.words, rest=one.rest, count=one.count)
+                for one in results.suggested
+            ],
             next=results.next,
             plan=PlanOut(route=results.plan.route, candidates=results.plan.candidates, allowed=results.plan.allowed),
         )

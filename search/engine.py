@@ -245,9 +245,12 @@ class SearchEngine:
         return replace(found, keyword=found.keyword + OTHER_WORDS * aligned(found.ordinals, said))
 
     def _other_labels(self, query: Query) -> Sequence[str]:
-        """Return labels that words of a query may mean."""
-        text = " ".join(literals.unquoted(text) for text in query.texts)
-        return () if query.mode is Mode.VECTOR else self._vocabulary.other_labels(text)
+        """Return labels that words of a query may mean; of an animal that is to be no cat, all but the cat."""
+        if query.mode is Mode.VECTOR or not query.texts:
+            return ()
+        labels = self._vocabulary.other_labels(" ".join(map(literals.unquoted, query.texts)))
+        unwanted = self._vocabulary.named(" ".join(query.not_texts)) if labels else frozenset()
+        return [label for label in labels if label not in unwanted]
 
     def _held(self, query: Query, scope: Filter) -> list[BitMap]:
         """Return the images that hold each quoted phrase, word by word."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 
+from search.filters import MAX_TERMS
 from search.protocols import TagStore
 from search.types import Filter, SuggestedFilter, TagKind
 from search.understanding import KINDS, compatible, ideas, label_forms, without
@@ -25,6 +26,8 @@ class Suggester:
     def suggest(self, text: str, filter: Filter) -> tuple[SuggestedFilter, ...]:
         """Return filters that words of a text stand for and some image that matches the filter meets, the most useful
         first. All of them can be taken at once."""
+        if len(filter.terms) >= MAX_TERMS:
+            return ()
         found = [idea for idea in ideas(text, self._labels(text), self._related) if idea.term not in filter.terms]
         found = found[:MOST_COUNTED]
         if not found:

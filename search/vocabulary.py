@@ -8,6 +8,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
+from search.nouns import singulars
 from search.protocols import TagStore
 from search.thesaurus import Thesaurus
 from search.types import TagKind
@@ -64,6 +65,11 @@ class Vocabulary:
         """Return labels, folded, that words of a text may mean and that are not in it."""
         each = (list(self.related(phrase))[:MOST_RELATED] for phrase in self._phrases(text))
         return tuple(dict.fromkeys(label for labels in each for label in labels))
+
+    def named(self, text: str) -> frozenset[str]:
+        """Return what labels, folded, the words of a text name or may mean, be they in the library or not."""
+        names = {form for phrase in self._phrases(text) for form in singulars(phrase)}
+        return frozenset(names.union(self.other_labels(text)))
 
     def is_phrase(self, words: str) -> bool:
         """Return whether several words are one noun or label."""

@@ -83,6 +83,16 @@ class Chip:
 
 
 @dataclass(frozen=True, slots=True)
+class Offer:
+    """A filter that typed words stand for, with the address of the page where it has taken their place."""
+
+    title: str
+    words: str
+    count: str
+    url: str
+
+
+@dataclass(frozen=True, slots=True)
 class FacetValueView:
     value: str
     count: str
@@ -163,6 +173,7 @@ class SearchView:
     carried: tuple[tuple[str, str], ...] = ()
     """The whole state, for forms that change one thing of it."""
     chips: tuple[Chip, ...] = ()
+    offers: tuple[Offer, ...] = ()
     clear_url: str = "/"
     sorts: tuple[Link, ...] = ()
     next_url: str = ""
@@ -250,6 +261,7 @@ def search_view(state: SearchState, results: SearchResults, reference: Reference
         sizes=tuple(_range_views(SIZES, state, results)),
         carried=carried_fields(state),
         chips=tuple(_chips(state)),
+        offers=tuple(_offers(state, results)),
         clear_url=SearchState(text=state.text, like=state.like, box=state.box).url(),
         sorts=tuple(
             Link(title, replace(state, sort=sort, seed=_seed_for(sort), cursor=None).url(), sort is state.sort)
@@ -361,6 +373,12 @@ def _value_view(spec: FacetSpec, value: str, count: int, selected: bool, state: 
     narrowed = filters.also(filter, spec.field, value) if adds else filters.toggled(filter, spec.field, value)
     url = state.with_filter(narrowed).url()
     return FacetValueView(value, f"{count:,}", selected, url, f"swatch-{value}" if spec.name == "color" else "")
+
+
+def _offers(state: SearchState, results: SearchResults) -> Iterable[Offer]:
+    for one in results.suggested:
+        narrowed = replace(state, text=one.rest).with_filter(filters.joined(state.filter, Filter((one.term,))))
+        yield Offer(str(one.term), one.words, f"{one.count:,}", narrowed.url())
 
 
 def _chips(state: SearchState) -> Iterable[Chip]:

@@ -21,7 +21,9 @@ router = APIRouter(tags=["search"])
 @router.get("/v1/search")
 def search(
     services: ServicesDep,
-    q: Annotated[str, Query(description="What to look for, in words; empty lists by the filter alone")] = "",
+    q: Annotated[
+        str, Query(description='What to look for; `"in quotes"` word by word; empty lists by the filter alone')
+    ] = "",
     filter: Annotated[str, Query(description="Filter expression: `object:dog -object:person year:2024`")] = "",
     not_: Annotated[str, Query(alias="not", description="What to move away from, in words")] = "",
     k: Annotated[int, Query(ge=1, le=MAX_K, description="Hits a page")] = 24,

@@ -224,3 +224,19 @@ def test_suggestions_complete_labels_and_fields(client: TestClient) -> None:
     fields = client.get("/v1/suggest", params={"q": "ori"}).json()["suggestions"]
     assert {"text": "orientation:", "kind": "field", "label": "orientation", "count": None} in fields
     assert client.get("/v1/suggest", params={"q": "ca", "k": 0}).status_code == 422
+
+
+def test_words_are_offered_as_filters(client: TestClient) -> None:
+    body = search(client, q="a cat")
+    (offer,) = [one for one in body["suggested_filters"] if one["filter"] == "object:cat"]
+    assert (offer["words"], offer["rest"]) == ("cat", "")
+    assert search(client, q=offer["rest"], filter=offer["filter"])["total"] == offer["count"]
+    assert search(client, filter="object:cat")["suggested_filters"] == []
+    composed = client.post("/v1/search", json={"text": ["a cat"]}).json()
+    assert composed["suggested_filters"] == body["suggested_filters"]
+
+
+def test_a_quoted_phrase_comes_first(client: TestClient) -> None:
+    hits = search(client, q='"chelsea" night sky', cutoff="none")["hits"]
+    assert hits[0]["files"] == ["pets/chelsea.png"]
+    assert '"chelsea" in file name' in hits[0]["why"]

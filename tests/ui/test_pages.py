@@ -1,7 +1,7 @@
 import html
 import re
 from html.parser import HTMLParser
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import parse_qs, urlencode, urlsplit
 
 import pytest
 from libraries import HOSTILE_NAME, PLACES, photos
@@ -299,3 +299,13 @@ def test_the_api_is_described_on_a_page(client: TestClient) -> None:
     _, text = page(client, "/docs")
     assert "GET /v1/search" in text
     assert "POST /v1/similar" in text
+
+
+def test_words_are_offered_as_filters_by_a_link_that_takes_them_out(client: TestClient) -> None:
+    found, text = page(client, "/?q=a+cat&sort=newest")
+    assert "Narrow to" in text
+    (link,) = [one["href"] for one in found.all("a") if "cat" in one.get("title", "") and "place" in one["title"]]
+    state = parse_qs(urlsplit(link).query)
+    assert state == {"filter": ["object:cat"], "sort": ["newest"]}
+    _, narrowed = page(client, link)
+    assert "Narrow to" not in narrowed

@@ -172,3 +172,54 @@ def test_an_altered_copy_is_a_duplicate(engine: SearchEngine) -> None:
     copy = Picture(IMAGES[2].vector, IMAGES[2].phash ^ 0b101)
     results = engine.similar_to(copy, by=SimilarBy.DUPLICATE, filter=Filter(), k=5)
     assert [int(hit.image.id, 16) for hit in results.hits] == [3]
+
+
+def test_words_are_offered_as_filters_on_the_first_page(engine: SearchEngine) -> None:
+    query = Query(texts=("dog night",), k=1, cutoff="none")
+    first = engine.search(query)
+    assert [(str(one.term), one.rest, one.count) for one in first.suggested] == [("object:dog", "night", 2)]
+    assert not engine.search(replace(query, cursor=first.next)).suggested
+    assert not engine.search(Query(filter=parse("object:dog"))).suggested
+
+
+@pytest.mark.parametrize("mode", [Mode.BLEND, Mode.KEYWORD])
+def test_what_holds_a_quoted_phrase_comes_first_and_stays(engine: SearchEngine, mode: Mode) -> None:
+    assert 4 in found(engine, Query(texts=('"at dusk" dog',), mode=mode))
+    hits = engine.search(Query(texts=('"at dusk" dog',), mode=mode, cutoff="none")).hits
+    assert int(hits[0].image.id, 16) == 4
+    assert '"at dusk" in caption' in hits[0].why
+    assert {1, 2} <= {int(hit.image.id, 16) for hit in hits}
+    scores = [hit.score for hit in hits]
+    assert scores == sorted(scores, reverse=True)
+    assert scores[0] >= 0.5 > scores[1]
+    assert sum(hits[0].parts.values()) == pytest.approx(scores[0], abs=1e-5)
+
+
+def test_quotes_change_nothing_else(engine: SearchEngine) -> None:
+    assert found(engine, Query(texts=('"dusk at" dog',))) == found(engine, Query(texts=("dusk at dog",)))
+    assert found(engine, Query(texts=('"dog"',))) == found(engine, Query(texts=("dog",)))
+    vector = Query(texts=('"at dusk" dog',), mode=Mode.VECTOR, cutoff="none")
+    assert found(engine, vector) == found(engine, replace(vector, texts=("at dusk dog",)))
+
+
+def test_a_phrase_is_found_in_file_names_and_only_where_the_filter_lets_it(engine: SearchEngine) -> None:
+    hits = engine.search(Query(texts=('"5 jpg"',))).hits
+    assert int(hits[0].image.id, 16) == 5
+    assert '"5 jpg" in file name' in hits[0].why
+    assert found(engine, Query(texts=('"5 jpg"',), filter=parse("-object:car"))) == []
+
+
+@pytest.mark.parametrize(("word", "images"), [("puppy", {1, 2}), ("automobile", {5}), ("animal", {1, 2, 3})])
+def test_labels_are_found_by_other_words(engine: SearchEngine, word: str, images: set[int]) -> None:
+    assert set(found(engine, Query(texts=(word,), mode=Mode.KEYWORD))) == images
+
+
+def test_what_is_not_wanted_is_not_found_by_other_words(engine: SearchEngine) -> None:
+    query = Query(texts=("animal",), not_texts=("a cat",), mode=Mode.KEYWORD)
+    assert set(found(engine, query)) == {1, 2}
+
+
+def test_other_words_drop_nothing_and_tell_why(engine: SearchEngine) -> None:
+    plain = found(engine, Query(texts=("dusk",), mode=Mode.KEYWORD))
+    assert set(plain) <= set(found(engine, Query(texts=("dusk puppy",), mode=Mode.KEYWORD)))
+    assert "object:dog 0.90" in engine.search(Query(texts=("puppy",), mode=Mode.KEYWORD)).hits[0].why
