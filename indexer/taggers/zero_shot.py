@@ -122,7 +122,6 @@ def scene_groups() -> Mapping[str, NDArray[np.bool_]]:
     return {str(group): of_each == group for group in sorted(set(of_each))}
 
 
-
 @dataclass(frozen=True, slots=True)
 class Group:
     """Labels of which at most one holds, with what else the picture may be: `none` competes and is never said."""

@@ -66,7 +66,7 @@ def classical_bm25(version: str) -> float:
 def library(config: Config) -> str:
     """Return what the names of a library begin with.
 
-    The two ways to use OpenSearch keep apart, so that a library can be moved from one to the other. No prefix has a dot.
+    The two ways to use OpenSearch keep apart, so that a library can be moved between them; no prefix has a dot.
     """
     return config.opensearch_prefix + (".knn" if config.store == "opensearch-knn" else "")
 
