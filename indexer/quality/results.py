@@ -58,12 +58,17 @@ class LabelRow:
 
 @dataclass(frozen=True, slots=True)
 class PictureSet:
-    """Which pictures were asked about. ``digest`` tells whether they, and what is said of them, are the same."""
+    """Which pictures were asked about, among how many, by how many questions of a measure at most.
+
+    ``digest`` tells whether the pictures, and what is said of them, are the same; ``missing`` are not in the library.
+    """
 
     name: str
     pictures: int
     digest: str
     missing: int
+    among: int
+    questions: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,8 +156,7 @@ def write_page(report: Report, path: Path) -> None:
 
 def changes(now: Report, before: Report) -> tuple[list[Change], list[str]]:
     """Return the figures that lie beyond the earlier interval, and the sets of pictures that cannot be compared."""
-    digests = {one.name: one.digest for one in before.sets}
-    same = {one.name for one in now.sets if digests.get(one.name) == one.digest}
+    same = {one.name for one in now.sets if one in before.sets}
     earlier = {figure.key: figure.estimate for figure in before.figures}
     found = []
     for figure in now.figures:
@@ -245,5 +249,7 @@ def said(found: list[Change], other_pictures: list[str]) -> str:
         f" ({change.before.low:.3f}–{change.before.high:.3f})"
         for change in sorted(found, key=lambda change: change.is_better)
     ]
-    lines += [f"not compared, since pictures or words are other ones: {name}" for name in other_pictures]
+    lines += [
+        f"not compared, since pictures, words or numbers of them are other ones: {name}" for name in other_pictures
+    ]
     return "\n".join(lines or ["no figure is beyond the earlier interval"])

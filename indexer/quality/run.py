@@ -50,7 +50,9 @@ def evaluate(
             if not known.pictures:
                 continue
             missing = len(truth.pictures) - len(known.pictures)
-            report.sets.append(PictureSet(truth.name, len(known.pictures), known.digest, missing))
+            report.sets.append(
+                PictureSet(truth.name, len(known.pictures), known.digest, missing, len(library.records), most)
+            )
             for name in chosen:
                 progress.say(f"{truth.name}: {name}")
                 measured = MEASURES[name](library, known, most)

@@ -98,7 +98,19 @@ def test_a_folder_is_measured_kept_shown_and_compared(described: Path, tmp_path:
     ]
     results.keep(report, kept)
     again = json.loads(
-        run("eval", described / "shown", "--profile", "lite", "--only", "objects", "--against", kept, "--json")
+        run(
+            "eval",
+            described / "shown",
+            "--profile",
+            "lite",
+            "--only",
+            "objects",
+            "--questions",
+            8,
+            "--against",
+            kept,
+            "--json",
+        )
     )
     assert {change["part"] for change in again["changes"]} == {"objects"}
     assert all(change["is_better"] for change in again["changes"])

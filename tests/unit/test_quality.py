@@ -183,7 +183,7 @@ def a_report(**figures: float) -> Report:
     return Report(
         "lite",
         "lite-0",
-        [PictureSet("mine", 20, "d1", 0)],
+        [PictureSet("mine", 20, "d1", 0, 20, 100)],
         [
             Figure("mine", "captions", "blend", name, Estimate(value, value - 0.05, value + 0.05, 100), "higher")
             for name, value in figures.items()
@@ -215,9 +215,10 @@ def test_only_what_is_beyond_the_earlier_interval_is_a_change() -> None:
     assert results.changes(replace(now, figures=[replace(f, better="") for f in now.figures]), before)[0] == []
 
 
-def test_other_pictures_are_not_compared() -> None:
+@pytest.mark.parametrize("other", [{"digest": "d2"}, {"among": 900}, {"questions": 60}])
+def test_other_pictures_or_questions_are_not_compared(other: dict[str, object]) -> None:
     before = a_report(up=0.5)
-    now = replace(a_report(up=0.9), sets=[PictureSet("mine", 20, "d2", 0)])
+    now = replace(a_report(up=0.9), sets=[replace(before.sets[0], **other)])
     assert results.changes(now, before) == ([], ["mine"])
 
 
