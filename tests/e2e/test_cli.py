@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from libraries import a_library, photos
 from pictures import save
+from PIL import Image
 
 from search.config import Config
 
@@ -74,6 +75,32 @@ def test_similar_takes_an_id_a_path_of_the_library_and_any_file(config: Config, 
     elsewhere.write_bytes(cat.read_bytes())
     found = document("similar", elsewhere, "--by", "duplicate", "--data", config.data)
     assert [hit["id"] for hit in found["hits"]] == [id]
+    assert found["hits"][0]["differences"][0] == "bytes: the same"
+
+
+def test_a_part_of_a_picture_is_looked_for(config: Config, tmp_path: Path) -> None:
+    cat = config.data.parent / "photos" / "pets" / "chelsea.png"
+    elsewhere = tmp_path / "elsewhere.png"
+    elsewhere.write_bytes(cat.read_bytes())
+    of_library, of_file = (
+        document("similar", path, "--box", "0.2,0.1,0.5,0.6", "--data", config.data, "-k", 12)["hits"]
+        for path in (cat, elsewhere)
+    )
+    assert of_library == of_file[1:], "the picture itself is left out where it is known which one it is"
+    assert "inside the picture" in run("similar", cat, "--box", "1,1,1,1", "--data", config.data, status=2).stderr
+
+
+def test_duplicates_are_listed_in_groups(config: Config, tmp_path: Path) -> None:
+    assert document("duplicates", "--data", config.data)["groups"] == []
+    with Image.open(photos(tmp_path / "photos") / "rocket.jpg") as rocket:
+        rocket.resize((rocket.width // 2, rocket.height // 2)).save(tmp_path / "photos" / "small.png")
+    document("index", tmp_path / "photos", "--data", tmp_path / "library")
+    (group,) = document("duplicates", "--data", tmp_path / "library")["groups"]
+    assert [image["files"] for image in group["images"]] == [["rocket.jpg"], ["small.png"]]
+    lines = run("duplicates", "--data", tmp_path / "library").stdout.splitlines()
+    assert lines[0].startswith("rocket.jpg")
+    assert lines[1].startswith("  small.png")
+    assert "format: PNG, not JPEG" in lines[1]
 
 
 def test_status_verify_and_models(config: Config) -> None:
