@@ -1,5 +1,6 @@
 """What every tagger and captioner does; here the lite profile's, with real weights."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,7 @@ from pictures import a_picture
 from PIL import Image
 
 from indexer.profiles import Profile, open_profile
+from search.calibration import Calibration, Curve
 from search.errors import ConfigError
 from search.types import Tag, TagKind
 
@@ -79,14 +81,14 @@ def test_a_profile_of_one_s_own_takes_another_adapter(profile: Profile, tmp_path
     with pytest.raises(ConfigError, match=r"mine\.npz"):
         open_profile(str(tmp_path / "mine.toml"))
     changed = adapter.load()
-    adapter.save(tmp_path / "mine.npz", adapter.Adapter(**{**_fields(changed), "relevance_middle": 0.5}))
+    adapter.save(tmp_path / "mine.npz", replace(changed, calibration=Calibration(Curve(0.5, 1.0), Curve(0.5, 1.0))))
+    judged_otherwise = open_profile(str(tmp_path / "mine.toml"))
+    assert judged_otherwise.encoder.space == profile.encoder.space
+    assert judged_otherwise.encoder.calibration.image.middle == 0.5
+    adapter.save(tmp_path / "mine.npz", replace(changed, weights=changed.weights * np.float32(1.5)))
     mine = open_profile(str(tmp_path / "mine.toml"))
     assert mine.fingerprint != profile.fingerprint
     assert mine.encoder.space != profile.encoder.space
-
-
-def _fields(value: object) -> dict:
-    return {name: getattr(value, name) for name in value.__slots__}
 
 
 @pytest.mark.parametrize(
