@@ -15,7 +15,7 @@ KEYWORD_HALF = 4.0
 between queries, where dividing by the best hit would make a weak best hit look like a perfect one."""
 
 
-WORDS = 5
+WORDS = 3
 """The words of a text for which a query's weight of keywords is meant."""
 
 
@@ -25,7 +25,7 @@ def keyword_strength(bm25: Scores) -> Scores:
 
 
 def keyword_weight(weight: float, texts: Sequence[str]) -> float:
-    """Return how much words count beside the embedding: ``weight`` for a text of five words, more for shorter ones.
+    """Return how much words count beside the embedding: ``weight`` for a text of three words, more for shorter ones.
 
     One word is a label, mostly, and says all; of a sentence's eleven words each says little (docs/adr/0011).
     """

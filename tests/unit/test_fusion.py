@@ -36,8 +36,8 @@ def test_what_is_not_wanted_sinks() -> None:
 
 
 def test_words_count_by_how_few_they_are() -> None:
-    assert fusion.keyword_weight(0.3, ["dog"]) == pytest.approx(1.5)
-    assert fusion.keyword_weight(0.3, ["two dogs playing in deep snow"]) == pytest.approx(0.3)
+    assert fusion.keyword_weight(0.3, ["dog"]) == pytest.approx(0.9)
+    assert fusion.keyword_weight(0.3, ["two dogs playing in deep snow"]) == pytest.approx(0.18)
     assert fusion.keyword_weight(0.3, []) == 0
 
 
