@@ -92,7 +92,7 @@ def best(services: Services) -> tuple[str, str]:
     services.refresh()
     found = services.engine.search(Query(texts=("a cat",), cutoff="none"))
     assert found.total == 6
-    assert found.space == services.engine.space == services.vectors._space
+    assert found.space == services.engine.space == services.encoder.space
     return found.space.name, found.hits[0].image.files[0]
 
 
@@ -166,7 +166,7 @@ def test_a_library_goes_back_to_lite(base: Path, copied: Any) -> None:
 
 def said(catalog: SqliteCatalog, space: Any) -> dict[str, tuple[Any, ...]]:
     """Return what the models said of each image, by its file."""
-    ids = [record.id for record in catalog.records(catalog.by_date().tolist())]
+    ids = [record.id for record in catalog.records(list(catalog.ordinals()))]
     found = catalog.said(ids, space)
     return {str(catalog.locate(id)[0]): (dict(one.tags), one.caption, dict(one.done)) for id, one in found.items()}
 
