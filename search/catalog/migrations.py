@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 from search.errors import ConfigError
@@ -88,13 +89,17 @@ STEPS = (V1, V2)
 
 
 def refuse_foreign(path: Path) -> None:
-    """Raise ConfigError for a file that is no catalogue of ours, by its header, before SQLite may touch it."""
-    with path.open("rb") as file:
-        header = file.read(100)
-    if not header:
-        return  # made a moment ago, or its content is still in the write-ahead log
-    schema_cookie, application = (int.from_bytes(header[at : at + 4], "big") for at in (40, 68))
-    if not header.startswith(b"SQLite format 3\0") or (schema_cookie and application != APPLICATION_ID):
+    """Raise ConfigError for a file that is no catalogue of ours, before anything is written to it."""
+    # Asked of SQLite: who opens the file by himself and closes it drops every lock that this process has on it.
+    try:
+        with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as connection:
+            (schema,) = connection.execute("PRAGMA schema_version").fetchone()
+            (application,) = connection.execute("PRAGMA application_id").fetchone()
+    except sqlite3.OperationalError:
+        return  # locked, or to be recovered first: it is SQLite's, and whoever opens it to write will see
+    except sqlite3.DatabaseError:
+        schema, application = 1, 0
+    if schema and application != APPLICATION_ID:
         raise ConfigError(f"{path} is no catalogue of Snapseek; it was left as it is")
 
 
