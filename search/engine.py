@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import secrets
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -135,7 +135,8 @@ class SearchEngine:
             return self._browse(query, position, started)
         scope = self._facet_scope(query)
         found = self._finder.find(self._wanted(query, scope, target, unwanted, position.shown + query.k))
-        found, held = self._by_other_words(query, scope, target, found), self._held(query, scope)
+        meant = self._other_labels(query)
+        found, held = self._by_other_words(meant, scope, target, found), self._held(query, scope)
         for images in held:
             found = including(found, ordinals_of(images), self._finder, target)
         cutoff = self._least_relevance(query, target is not None)
@@ -147,7 +148,7 @@ class SearchEngine:
         page, onward = self._page(query, ranking, position)
         suggested = () if query.cursor else self._suggester.suggest(" ".join(query.texts), query.filter)
         return SearchResults(
-            hits=self._hits(query, page),
+            hits=self._hits(query, page, frozenset(meant)),
             facets=self._facets(query, within=matched),
             ranges=self._ranges(query, within=matched),
             total=len(ranking.ordinals),
@@ -235,9 +236,10 @@ class SearchEngine:
             return Wanted(scope, _unit(np.asarray(-sum(unwanted), np.float32)), page_end=page_end)
         return Wanted(scope, target, text, page_end)
 
-    def _by_other_words(self, query: Query, scope: Filter, target: Vector | None, found: Candidates) -> Candidates:
+    def _by_other_words(
+        self, labels: Sequence[str], scope: Filter, target: Vector | None, found: Candidates
+    ) -> Candidates:
         """Return the candidates with the images that labels which may be meant find as well: of "puppy", dogs."""
-        labels = self._other_labels(query)
         if not labels:
             return found
         said = self._tags.search_text(" ".join(labels), filter=scope, k=limits.KEYWORD_HITS)
@@ -266,10 +268,11 @@ class SearchEngine:
             weight = self._keyword_weight(query)
             judge = self._judge(query, self._judged_by(query, scope, target, found))
             relevance = judge(found.similarity)
-            wanted = judge(fusion.away_from(found.similarity, self._cosines(unwanted, found.ordinals)))
-            score = fusion.blend(wanted, found.keyword, keyword_weight=weight)
             alone = fusion.blend(relevance, np.zeros_like(found.keyword), keyword_weight=weight)
-            whole = fusion.blend(relevance, found.keyword, keyword_weight=weight)
+            score = whole = fusion.blend(relevance, found.keyword, keyword_weight=weight)
+            if unwanted:
+                wanted = judge(fusion.away_from(found.similarity, self._cosines(unwanted, found.ordinals)))
+                score = fusion.blend(wanted, found.keyword, keyword_weight=weight)
             parts = {explain.what_is_near(query): alone, **({"keyword": whole - alone} if weight else {})}
             ranking = Ranking(found.ordinals, score, found.similarity, relevance, found.keyword, parts)
         elif query.texts:
@@ -364,9 +367,9 @@ class SearchEngine:
         last = Place(int(keys[query.k - 1]), int(ordinals[query.k - 1]))
         return ordinals[: query.k], cursor.encode(query, replace(position, after=last))
 
-    def _hits(self, query: Query, page: Ranking) -> Sequence[Hit]:
+    def _hits(self, query: Query, page: Ranking, meant: Collection[str] = ()) -> Sequence[Hit]:
+        """Load the images of a page; ``meant``: labels that the query's words may mean."""
         records = {r.ordinal: r for r in self._records.records([int(o) for o in page.ordinals])}
-        meant = frozenset(self._other_labels(query))
         hits = []
         columns = page.score, page.similarity, page.relevance, page.keyword
         for place, (ordinal, *numbers) in enumerate(zip(page.ordinals, *columns, strict=True)):

@@ -6,7 +6,7 @@ import fcntl
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import IO
 
@@ -19,7 +19,7 @@ from search.config import Config
 from search.errors import Unavailable
 from search.patience import patiently
 from search.protocols import TagProjection
-from search.tags.sqlite_store import SqliteTagStore
+from search.tags.sqlite_store import SqliteTagStore, bytes_of
 from search.types import EmbeddingSpace, Filter
 from search.vectors.faiss_index import FaissIndex
 
@@ -64,10 +64,11 @@ class Projections:
     def _tags_catch_up(self) -> None:
         with self._alone():
             changed = self._catalog.changes_since(self.tags.applied)
-            self.tags.delete(changed.deleted)
+            # Each call is several requests where the tags are on a server; the last part notes that all is applied.
+            if changed.deleted or not changed.upserted:
+                self.tags.delete(changed.deleted, applied=None if changed.upserted else changed.upto)
             for ordinals, upto in changed.parts(CHUNK):
                 self.tags.upsert(self._catalog.records(ordinals), applied=upto)
-            self.tags.upsert([], applied=changed.upto)
         self._tags_applied = changed.upto
 
     def _vectors_catch_up(self) -> None:
@@ -126,10 +127,6 @@ class Projections:
         """Write the vector index beside the catalogue, so that the next start need not read every vector there."""
         self.vectors.save(vectors_path(self._catalog.data), self._vectors_applied)
 
-    def sizes(self) -> dict[str, int]:
-        """Return the bytes that each projection takes."""
-        return {"tags": self.tags.size(), "vectors": _size(vectors_path(self._catalog.data))}
-
     def close(self) -> None:
         self.tags.close()
 
@@ -160,5 +157,14 @@ def vectors_path(data: Path) -> Path:
     return data / VECTORS_FILE
 
 
-def _size(path: Path) -> int:
-    return path.stat().st_size if path.exists() else 0
+def sizes(config: Config) -> dict[str, int]:
+    """Return the bytes that each projection takes, without reading one into memory."""
+    path = vectors_path(config.data)
+    return {"tags": _tags_size(config), "vectors": path.stat().st_size if path.exists() else 0}
+
+
+def _tags_size(config: Config) -> int:
+    if config.store != "opensearch":
+        return bytes_of(config.data / TAGS_FILE)
+    with closing(_open_tags(config)) as tags:
+        return tags.size()

@@ -20,7 +20,7 @@ from search.errors import ConfigError, ModelUnavailable, SnapseekError, SpaceMis
 from search.looks import looks_in
 from search.profile_file import read_profile
 from search.protocols import Encoder, TagStore
-from search.stores import Stores, open_stores
+from search.stores import Stores, open_stores, sizes
 
 log = logging.getLogger(__name__)
 
@@ -213,7 +213,7 @@ def _open(config: Config, catalog: Catalog) -> _Open:
 
 
 def _where(config: Config) -> str:
-    if config.store == "opensearch-knn":
+    if config.is_in_cluster:
         return f"the library {config.opensearch_prefix} of {config.opensearch_url}"
     return str(config.data)
 
@@ -221,11 +221,6 @@ def _where(config: Config) -> str:
 def library_status(config: Config, catalog: Catalog) -> dict[str, Any]:
     """Return what `snapseek status` prints."""
     space = catalog.active_space()
-    sizes = {}
-    if space is not None:
-        stores = open_stores(config, catalog, space)
-        sizes = stores.sizes()
-        stores.close()
     return {
         **catalog.counts(),
         "space": None if space is None else {"name": space.name, "dim": space.dim, "fingerprint": space.fingerprint},
@@ -233,7 +228,7 @@ def library_status(config: Config, catalog: Catalog) -> dict[str, Any]:
         "store": config.store,
         "bytes": {
             "catalog": sum(catalog.sizes().values()),
-            **sizes,
+            **sizes(config),
             "thumbnails": _size(config.data / "thumbnails", "*/*.webp"),
         },
         "queue": {},

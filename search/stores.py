@@ -37,16 +37,12 @@ class Stores(Protocol):
         """Keep what the next start would else have to make again."""
         ...
 
-    def sizes(self) -> dict[str, int]:
-        """Return the bytes that each part takes."""
-        ...
-
     def close(self) -> None: ...
 
 
 def open_stores(config: Config, catalog: Catalog, space: EmbeddingSpace) -> Stores:
     """Return the stores over a catalogue; `catch_up` makes them complete."""
-    if config.store == "opensearch-knn":
+    if config.is_in_cluster:
         from search.opensearch.stores import ClusterStores
 
         return ClusterStores(config, space)
@@ -55,3 +51,12 @@ def open_stores(config: Config, catalog: Catalog, space: EmbeddingSpace) -> Stor
 
     assert isinstance(catalog, SqliteCatalog)  # noqa: S101 (`open_catalog` chooses by the same option)
     return Projections(catalog, config, space)
+
+
+def sizes(config: Config) -> dict[str, int]:
+    """Return the bytes that each store takes beside the catalogue."""
+    if config.is_in_cluster:
+        return {}
+    from search import projections
+
+    return projections.sizes(config)

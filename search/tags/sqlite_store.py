@@ -92,7 +92,7 @@ class SqliteTagStore:
 
     def size(self) -> int:
         """Return the bytes of the file and its log."""
-        return sum(path.stat().st_size for path in self._path.parent.glob(f"{self._path.name}*"))
+        return bytes_of(self._path)
 
     @property
     def cheap_matches(self) -> int | None:
@@ -268,6 +268,11 @@ def _scope(filter: Filter, within: BitMap | None, projection: Projection, connec
     """Return the images that match and lie within."""
     found = terms.match(filter, projection, connection)
     return found if within is None else found & within
+
+
+def bytes_of(path: Path) -> int:
+    """Return the bytes of a store's file and its log; 0 where there is none."""
+    return sum(part.stat().st_size for part in path.parent.glob(f"{path.name}*"))
 
 
 @contextmanager
