@@ -112,6 +112,11 @@ class Config(BaseSettings):
         default="lucene", description="What searches vectors in OpenSearch, with `opensearch-knn`."
     )
 
+    @property
+    def is_in_cluster(self) -> bool:
+        """Whether all of the library is in OpenSearch, its catalogue too."""
+        return self.store == "opensearch-knn"
+
     @field_validator("opensearch_url")
     @classmethod
     def _urls(cls, value: str) -> str:

@@ -18,6 +18,7 @@ from search.candidates import Finder
 from search.differences import Version, differences, version_of
 from search.errors import InvalidQuery
 from search.looks import Look, Looks, Overlap, overlap
+from search.phash import distances
 from search.protocols import Records, TagStore
 from search.types import EmbeddingSpace, Filter, ImageRecord, Ordinals, Scores, Vector
 
@@ -93,7 +94,7 @@ class Duplicates:
             let_through = np.isin(ordinals, ordinals_of(self._tags.among([filter], bitmap_of(ordinals))))
             ordinals, hashes = ordinals[let_through], hashes[let_through]
         cosine = np.nan_to_num(self._finder.cosines(vector, ordinals))
-        distance = np.bitwise_count(hashes ^ np.uint64(phash)).astype(np.int64)
+        distance = distances(hashes, phash).astype(np.int64)
         nearest = np.lexsort((-cosine, distance))
         nearest = nearest[(distance[nearest] <= SAME_HASH) | (cosine[nearest] >= LIKE_VECTOR)]
         likeness = np.full(len(ordinals), np.nan, np.float32)
@@ -235,14 +236,14 @@ def near_pairs(
         index = by_quarters = faiss.IndexBinaryMultiHash(64, 4, 16)
         by_quarters.nflip = 1
     index.add(codes)
-    found, distances = [np.empty((0, 2), np.int64)], [np.empty(0, np.int64)]
+    found, apart = [np.empty((0, 2), np.int64)], [np.empty(0, np.int64)]
     for start in range(0, len(codes), CHUNK):
         limits, distance, other = index.range_search(codes[start : start + CHUNK], most + 1)
         one = np.repeat(np.arange(start, start + len(limits) - 1), (limits[1:] - limits[:-1]).astype(np.int64))
         rising = other > one
         found.append(np.stack([one[rising], other[rising]], axis=1).astype(np.int64))
-        distances.append(distance[rising].astype(np.int64))
-    return np.concatenate(found), np.concatenate(distances)
+        apart.append(distance[rising].astype(np.int64))
+    return np.concatenate(found), np.concatenate(apart)
 
 
 def connected(pairs: Pairs) -> list[Ordinals]:

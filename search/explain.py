@@ -67,7 +67,7 @@ def why(
         reasons.append(f"text {relevance:.2f}")
     if (query.images or query.vector) and similarity is not None:
         reasons.append(f"picture {similarity:.2f}")
-    asked = set().union(*(words(text) for text in query.texts)) if query.texts else set()
+    asked = _asked(query)
     reasons += [f"{tag.kind}:{tag.label} {tag.confidence:.2f}" for tag in _shared(record, asked, query.filter, meant)]
     caption = asked & words(record.caption or "")
     if caption:
@@ -81,8 +81,11 @@ def why(
 
 def matched(record: ImageRecord, query: Query) -> frozenset[tuple[TagKind, str]]:
     """Return the labels of an image that the words or the filter of a query name."""
-    asked = set().union(*(words(text) for text in query.texts)) if query.texts else set()
-    return frozenset((tag.kind, tag.label) for tag in _shared(record, asked, query.filter))
+    return frozenset((tag.kind, tag.label) for tag in _shared(record, _asked(query), query.filter))
+
+
+def _asked(query: Query) -> set[str]:
+    return {word for text in query.texts for word in words(text)}
 
 
 def quoted_reasons(record: ImageRecord, texts: Sequence[str]) -> Iterator[str]:

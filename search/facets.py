@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
@@ -95,6 +96,14 @@ def starts_a_word(prefix: str, value: str) -> bool:
 def counted_under(filter: Filter, field: str, wish: FacetWish) -> Filter:
     """Return the filter that a facet is counted under: without its own selection, unless it has to hold as well."""
     return filter if field in wish.conjunctive else without_selection(filter, field)
+
+
+def scopes(specs: Iterable[FacetSpec], filter: Filter, wish: FacetWish) -> dict[Filter, list[FacetSpec]]:
+    """Return the filters that facets are counted under, each with its facets: those of one are counted in one go."""
+    found: dict[Filter, list[FacetSpec]] = defaultdict(list)
+    for spec in specs:
+        found[counted_under(filter, spec.field, wish)].append(spec)
+    return found
 
 
 def selectable_fields(names: Iterable[str]) -> tuple[str, ...]:

@@ -55,17 +55,13 @@ def migrate(config: Config, to: str, *, replace: bool, progress: Progress) -> Mi
             raise ConfigError("nothing is indexed yet, so there is nothing to move")
         stack.enter_context(source.write_lock())
         copied, target = 0, source
-        if _is_in_cluster(config) != _is_in_cluster(target_config):
+        if config.is_in_cluster != target_config.is_in_cluster:
             target = stack.enter_context(open_catalog(target_config, create=True))
             copied = _copy(source, target, replace=replace, progress=progress)
         counts = _complete(config, target_config, source, target, space)
         if target is not source:
             target.note_migration(None)
         return Migration(config.store, to, copied, counts)
-
-
-def _is_in_cluster(config: Config) -> bool:
-    return config.store == "opensearch-knn"
 
 
 def _copy(source: Catalog, target: Catalog, *, replace: bool, progress: Progress) -> int:

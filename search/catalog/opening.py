@@ -17,7 +17,7 @@ def open_catalog(config: Config, *, create: bool = False, wait_for_server: bool 
     ``wait_for_server``, and then nothing is known of the library yet.
     """
     catalog: Catalog
-    if config.store == "opensearch-knn":
+    if config.is_in_cluster:
         from search.opensearch.catalog import OpenSearchCatalog
 
         catalog = OpenSearchCatalog(config, create=create, wait_for_server=wait_for_server)

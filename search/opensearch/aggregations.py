@@ -7,13 +7,13 @@ the commonest are listed; a selected one may be rarer, so each is counted by a f
 from __future__ import annotations
 
 import re
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 from pyroaring import BitMap
 
-from search.facets import PEOPLE_BUCKETS, FacetSpec, FacetWish, counted_under, listed
+from search.facets import PEOPLE_BUCKETS, FacetSpec, FacetWish, listed
 from search.fields import TAG_FIELDS
 from search.matching import filter_confidence, least_confidence
 from search.opensearch.documents import COMPLETED, SEPARATOR, cut
@@ -35,14 +35,6 @@ MOST_PERSONS = 10_000
 """In one picture."""
 
 Counts = dict[str, int]
-
-
-def scopes(specs: Sequence[FacetSpec], filter: Filter, wish: FacetWish) -> list[tuple[Filter, list[FacetSpec]]]:
-    """Return the filters that facets are counted under, each with its facets."""
-    found: dict[Filter, list[FacetSpec]] = defaultdict(list)
-    for spec in specs:
-        found[counted_under(filter, spec.field, wish)].append(spec)
-    return list(found.items())
 
 
 def counting(

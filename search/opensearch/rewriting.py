@@ -118,7 +118,7 @@ def pages(
     client: Client, index: str, query: Mapping[str, Any], *, by: Sequence[str], size: int, **body: Any
 ) -> Iterator[list[dict[str, Any]]]:
     """Yield all hits of a query as of now, in pages by fields whose values no two of them share."""
-    with _point_in_time(client, index) as point:
+    with point_in_time(client, index) as point:
         last: list[Any] | None = None
         while True:
             page = {
@@ -139,7 +139,8 @@ def pages(
 
 
 @contextmanager
-def _point_in_time(client: Client, index: str) -> Iterator[str]:
+def point_in_time(client: Client, index: str) -> Iterator[str]:
+    """Give the id of an index as it is now, for all pages of what is read."""
     with _there():
         answer = client.call(lambda raw: raw.create_pit(index=index, params={"keep_alive": KEPT}))
     try:

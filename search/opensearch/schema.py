@@ -68,7 +68,7 @@ def library(config: Config) -> str:
 
     The two ways to use OpenSearch keep apart, so that a library can be moved between them; no prefix has a dot.
     """
-    return config.opensearch_prefix + (".knn" if config.store == "opensearch-knn" else "")
+    return config.opensearch_prefix + (".knn" if config.is_in_cluster else "")
 
 
 def images(prefix: str) -> str:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from search.bitmaps import bitmap_of
-from search.candidates import Candidates, Wanted, aligned, by_words_alone
+from search.candidates import Candidates, Wanted, aligned, by_words_alone, including
 from search.catalog.rows import Problem
 from search.config import Config
 from search.limits import KEYWORD_HITS
@@ -49,9 +50,6 @@ class ClusterStores:
     def save(self) -> None:
         """Do nothing: nothing is kept here."""
 
-    def sizes(self) -> dict[str, int]:
-        return {}
-
     def close(self) -> None:
         self.tags.close()
 
@@ -69,15 +67,11 @@ class ClusterFinder:
         words = self._by_words(wanted)
         if wanted.probe is None:
             return by_words_alone(words, self._tags.count(wanted.filter), Route.KEYWORD)
-        near, allowed = self._near(wanted, wanted.probe)
-        missing = np.setdiff1d(words[0], near[0])
-        ordinals = np.concatenate([near[0], missing]).astype(np.uint32)
-        similarity = np.concatenate([near[1], self.cosines(wanted.probe, missing)])
-        known = np.flatnonzero(~np.isnan(similarity))
-        order = known[np.argsort(ordinals[known])]
-        ordinals, similarity = ordinals[order], similarity[order]
-        complete = len(ordinals) >= allowed
-        return Candidates(Route.CLUSTER, ordinals, similarity, aligned(ordinals, words), allowed, complete)
+        (near, similarity), allowed = self._near(wanted, wanted.probe)
+        order = np.argsort(near)
+        nearest = Candidates(Route.CLUSTER, near[order], similarity[order], np.zeros_like(similarity), allowed, False)
+        found = including(nearest, words[0], self, wanted.probe)
+        return replace(found, keyword=aligned(found.ordinals, words), complete=len(found.ordinals) >= allowed)
 
     def cosines(self, vector: Vector, ordinals: Ordinals) -> Scores:
         found = np.full(len(ordinals), np.nan, np.float32)

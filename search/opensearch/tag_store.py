@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from itertools import chain, islice
 from typing import Any
 
@@ -17,11 +17,12 @@ from pyroaring import BitMap
 
 from search.config import Config
 from search.errors import ConfigError, InvalidQuery, Unavailable
-from search.facets import FacetWish, check_ranges, facet_named
+from search.facets import FacetWish, check_ranges, facet_named, scopes
 from search.opensearch import aggregations, ordering, queries, schema
 from search.opensearch.client import Client, NotFoundError, RequestError
 from search.opensearch.documents import document_of
 from search.opensearch.queries import Query
+from search.opensearch.rewriting import KEPT, point_in_time
 from search.tags import sharing
 from search.types import (
     Facet,
@@ -39,7 +40,6 @@ from search.words import fold
 
 PAGE = 10_000
 """Hits of one request; more are fetched page by page from a point in time."""
-KEEP_ALIVE = "2m"
 
 
 class OpenSearchTagStore:
@@ -180,13 +180,11 @@ class OpenSearchTagStore:
         """
         specs = [facet_named(name) for name in dict.fromkeys(names)]
         wish = FacetWish(size, prefix, tuple(conjunctive))
-        scopes = aggregations.scopes(specs, filter, wish)
-        answers = self._several(
-            [aggregations.counting(scope, members, filter, within, wish) for scope, members in scopes]
-        )
+        grouped = scopes(specs, filter, wish)
+        bodies = [aggregations.counting(scope, members, filter, within, wish) for scope, members in grouped.items()]
         counted = {
             spec.name: aggregations.facet(spec, filter, answer["aggregations"], wish)
-            for (_, members), answer in zip(scopes, answers, strict=True)
+            for members, answer in zip(grouped.values(), self._several(bodies), strict=True)
             for spec in members
         }
         return [counted[spec.name] for spec in specs]
@@ -311,18 +309,12 @@ class OpenSearchTagStore:
 
     def _pages(self, body: Mapping[str, Any]) -> Iterator[list[Mapping[str, Any]]]:
         """Yield all hits page by page, from one point in time."""
-        index = self._index()
-        with _asking(index):
-            opened = self._client.call(lambda raw: raw.create_pit(index=index, params={"keep_alive": KEEP_ALIVE}))
-        moment = {"id": opened["pit_id"], "keep_alive": KEEP_ALIVE}
-        try:
+        with point_in_time(self._client, self._index()) as point:
+            moment = {"id": point, "keep_alive": KEPT}
             after: dict[str, Any] = {}
             while hits := self._page({**body, "pit": moment, "size": PAGE, **after}, index=""):
                 yield hits
                 after = {"search_after": hits[-1]["sort"]}
-        finally:
-            with suppress(Unavailable, NotFoundError):  # it ends by itself
-                self._client.call(lambda raw: raw.delete_pit(body={"pit_id": [moment["id"]]}))
 
     def _page(self, body: Mapping[str, Any], index: str | None = None) -> list[Mapping[str, Any]]:
         answer = self._search(body, index, filter_path=_FILTER_PATH)

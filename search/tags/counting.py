@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import sqlite3
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
 
 import numpy as np
 from pyroaring import BitMap
 
 from search.bitmaps import ordinals_of
-from search.facets import PEOPLE_BUCKETS, FacetSpec, FacetWish, counted_under, listed, people_bucket
+from search.facets import PEOPLE_BUCKETS, FacetSpec, FacetWish, listed, people_bucket, scopes
 from search.matching import filter_confidence
 from search.selection import selected_values, without_selection
 from search.tags.projection import NUMBERS, Projection
@@ -28,11 +28,8 @@ def facets(
     wish: FacetWish,
 ) -> list[Facet]:
     """Return the facets in the order asked; those that leave out nothing of the filter are counted in one go."""
-    scopes: dict[Filter, list[FacetSpec]] = defaultdict(list)
-    for spec in specs:
-        scopes[counted_under(filter, spec.field, wish)].append(spec)
     counts: dict[str, dict[str, int]] = {}
-    for scope, members in scopes.items():
+    for scope, members in scopes(specs, filter, wish).items():
         counts |= _counts(members, filter, _images(scope, projection, connection, within), projection)
     chosen = {spec.name: selected_values(filter, spec.field) for spec in specs}
     return [Facet(name, listed(counts[name], values, wish.size, wish.prefix)) for name, values in chosen.items()]

@@ -72,10 +72,10 @@ class PlantedEncoder:
         return np.array([self._vectors.get(text, nowhere) for text in texts], np.float32)
 
     def encode_images(self, images: Sequence[Image.Image]) -> Matrix:
-        raise NotImplementedError("there are no pictures")
+        raise AssertionError("a search by words looks at no picture")
 
     def label_vectors(self, prompts: Sequence[Sequence[str]]) -> Matrix:
-        raise NotImplementedError("nothing is labelled by vectors")
+        raise AssertionError("nothing is tagged here")
 
     @property
     def calibration(self) -> Calibration:
