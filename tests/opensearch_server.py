@@ -21,20 +21,25 @@ from opensearchpy import OpenSearch
 
 SCRIPTS = Path(__file__).parents[2] / "shared" / "opensearch"
 SHARED_PORT = 9200
+TRIES = 5
 
 
 def run_script(name: str, *args: str, **variables: str) -> str:
     """Run `start` or `stop` and return what it says; skip the test where the machine lacks what it needs."""
     if not (SCRIPTS / name).exists():
         pytest.skip(f"needs SNAPSEEK_TEST_OPENSEARCH_URL or {SCRIPTS}, which starts an OpenSearch")
-    done = subprocess.run(
-        [SCRIPTS / name, *args],
-        env=os.environ | variables,
-        capture_output=True,
-        text=True,
-        timeout=900,
-        check=False,
-    )
+    for _ in range(TRIES):
+        done = subprocess.run(
+            [SCRIPTS / name, *args],
+            env=os.environ | variables,
+            capture_output=True,
+            text=True,
+            timeout=900,
+            check=False,
+        )
+        # `start` goes over the data of the nodes that run, too, whose files come and go.
+        if not re.search(r"^chown: .*No such file or directory", done.stderr, re.MULTILINE):
+            break
     if re.search(r"needs Java|is missing$", done.stderr, re.MULTILINE):
         pytest.skip(done.stderr.strip())
     assert done.returncode == 0, done.stdout + done.stderr

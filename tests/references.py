@@ -29,7 +29,7 @@ from indexer.taggers import rapid_ocr, zero_shot
 from indexer.taggers.transformers_classes import TransformersClasses, TransformersScenes
 from indexer.taggers.transformers_objects import FLORENCE_CONFIDENCE, FlorenceObjects, TransformersObjects, WordObjects
 from indexer.taggers.transformers_segments import TransformersSegments
-from indexer.taggers.ultralytics_objects import UltralyticsObjects
+from indexer.taggers.ultralytics_objects import UltralyticsObjects, pillow_kept
 from search.encoders.open_clip_encoder import OpenClipEncoder
 from search.profile_file import ModelSpec
 from search.types import Tag, TagKind
@@ -249,7 +249,8 @@ def florence_boxes(folder: Path, pictures: Pictures) -> Measured:
 
 
 def yolo(path: Path, pictures: Pictures) -> Measured:
-    from ultralytics import YOLO
+    with pillow_kept():
+        from ultralytics import YOLO
 
     tagger = UltralyticsObjects(path, spec("ultralytics", batch_size=4, runtime="torch"))
     return boxes(tagger.tag(pictures, NOTHING), _predicted(YOLO(path), pictures), pictures)
@@ -257,7 +258,8 @@ def yolo(path: Path, pictures: Pictures) -> Measured:
 
 def yolo_world(path: Path, pictures: Pictures, words: Path) -> Measured:
     """Compare with Ultralytics' own `set_classes`, whose text tower alone is replaced: open_clip gives its vectors."""
-    from ultralytics import YOLOWorld
+    with pillow_kept():
+        from ultralytics import YOLOWorld
 
     text_model, _, tokenizer = of_open_clip(words)
     model = YOLOWorld(path)

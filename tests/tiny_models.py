@@ -19,6 +19,7 @@ from safetensors.torch import save_file
 from tokenizers import Tokenizer, models, pre_tokenizers, processors
 from tokenizers.normalizers import Lowercase
 
+from indexer.taggers.ultralytics_objects import pillow_kept
 from indexer.taggers.zero_shot import places
 from search.encoders.examples import dead_leaves
 
@@ -167,7 +168,8 @@ YOLOS = ("yolov8n", "yolov9t", "yolov10n", "yolo11n", "yolo12n", "yolo26n")
 
 def yolo(path: Path, config: str = "yolo11n.yaml") -> Path:
     """Save a YOLO with random weights that finds something, and something else on every picture."""
-    from ultralytics import YOLO, YOLOWorld
+    with pillow_kept():
+        from ultralytics import YOLO, YOLOWorld
 
     torch.manual_seed(0)
     model = (YOLOWorld if "world" in config else YOLO)(config)

@@ -168,13 +168,27 @@ def corners(left: float, top: float, right: float, bottom: float) -> Box:
     return Box(left, top, max(0.0, right - left), max(0.0, bottom - top))
 
 
+@contextlib.contextmanager
+def pillow_kept() -> Iterator[None]:
+    """Undo what an import of Ultralytics does to `PIL.Image.open`, for all of the process.
+
+    A picture that cannot be read would then be a ModuleNotFoundError, for want of a package that reads others.
+    """
+    original = Image.open
+    try:
+        yield
+    finally:
+        Image.open = original
+
+
 def _ultralytics(path: Path) -> Any:
     # Read by Ultralytics when it is imported: it would install packages and send statistics otherwise.
     os.environ.setdefault("YOLO_AUTOINSTALL", "false")
     os.environ.setdefault("YOLO_OFFLINE", "true")
     os.environ.setdefault("YOLO_VERBOSE", "false")
     try:
-        from ultralytics import YOLO  # type: ignore[attr-defined]
+        with pillow_kept():
+            from ultralytics import YOLO  # type: ignore[attr-defined]
     except ImportError as error:
         raise ModelUnavailable(
             "this profile's detector needs Ultralytics, which is AGPL-3.0: run `pip install 'snapseek[ultralytics]'`,"

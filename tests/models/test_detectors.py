@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import pytest
 import tiny_models
 from PIL import Image
@@ -40,3 +43,22 @@ def test_a_file_that_is_no_model_is_said(tmp_path, pictures) -> None:
         UltralyticsObjects(tmp_path / "bad.pt", spec("ultralytics")).tag(pictures[:1], NOTHING)
     with pytest.raises(ModelUnavailable, match="transformers"):
         TransformersObjects(tmp_path, spec()).tag(pictures[:1], NOTHING)
+
+
+def test_pictures_are_opened_as_before_once_ultralytics_is_there(tmp_path) -> None:
+    code = """
+import sys
+from pathlib import Path
+from PIL import Image
+from indexer.taggers.ultralytics_objects import _ultralytics
+from search.errors import ModelUnavailable
+before = Image.open
+try:
+    _ultralytics(Path(sys.argv[1]))
+except ModelUnavailable:
+    pass
+assert "ultralytics.utils.patches" in sys.modules
+assert Image.open is before
+"""
+    (tmp_path / "bad.pt").write_bytes(b"nonsense")
+    subprocess.run([sys.executable, "-c", code, str(tmp_path / "bad.pt")], check=True)

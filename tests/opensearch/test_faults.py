@@ -227,8 +227,10 @@ def test_a_node_is_killed_while_it_is_written_to(
     batch_run.pause()
     part_run = stack.enter_context(in_parts.index(few))
     wait_for("a first part", lambda: in_parts.searchable(raw) > FEW, 60, pause_s=0.02)
+    part_run.pause()  # or it ends while one looks
     acknowledged = {in_parts.store: in_parts.ids(), in_batches.store: in_batches.ids()}
     batch_run.resume()
+    part_run.resume()
     node.kill()
     time.sleep(3)
     assert part_run.runs
