@@ -490,6 +490,30 @@ def eval_(
         click.echo(results.said(changes, not_compared))
 
 
+@command("calibrate")
+@click.argument("folder", type=click.Path(path_type=Path, exists=True, file_okay=False), required=False)
+@click.option("--forget", is_flag=True, help="Go back to what the profile brings.")
+def calibrate_(data: Path | None, as_json: bool, folder: Path | None, forget: bool) -> None:
+    """Fit what counts as relevant to this library, by pictures of it in FOLDER: captions.json says what they show."""
+    from indexer.quality.calibrate import calibrate
+    from indexer.quality.truth import read_truth
+    from search.services import open_services
+
+    if forget == (folder is not None):
+        raise click.UsageError("name a FOLDER of described pictures, or --forget")
+    with open_services(load_config(data=data)) as services:
+        if folder is None:
+            services.catalog.note_calibration(None)
+            report = {}
+        else:
+            report = calibrate(services, read_truth(folder)).as_dict()
+    if as_json:
+        emit(report)
+        return
+    for key, value in report.items():
+        click.echo(f"{key}: {value}")
+
+
 @command("keys")
 @click.argument("action", type=click.Choice(["new"]))
 @click.option(

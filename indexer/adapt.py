@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from indexer.pool import DecodePool
-from search.calibration import Calibration, Curve, fitted, priors
+from search.calibration import Calibration, Curve, fitted, observed, priors
 from search.config import Config
 from search.encoders.adapter import Adapter, raw_inputs, save, unit
 from search.encoders.lite import LiteEncoder, joined
@@ -71,7 +71,7 @@ def adapt(folder: Path, output: Path, *, only: Collection[str] | None = None, no
     cosines = np.concatenate(captions) @ held_out.T
     own = np.repeat(np.arange(len(captions)), [len(texts) for texts in captions])
     ranks = (cosines > cosines[np.arange(len(own)), own][:, None]).sum(axis=1)
-    calibration = fitted(cosines, own, priors(held_out, texts_at_large(encoder)))
+    calibration = fitted(observed(cosines, own, priors(held_out, texts_at_large(encoder))))
     recalls = [float((ranks < k).mean()) for k in (1, 5, 10)]
     card: dict[str, Any] = {
         "images": len(inputs),

@@ -14,7 +14,7 @@ from pyroaring import BitMap
 
 from search import cursor, duplicates, explain, fusion, limits, literals, paging, shuffle, similar
 from search.bitmaps import bitmap_of, ordinals_of
-from search.calibration import NEAREST, Judge
+from search.calibration import NEAREST, Calibration, Judge
 from search.candidates import Candidates, Finder, Wanted, aligned, including
 from search.cursor import Position
 from search.differences import Version
@@ -100,14 +100,16 @@ class SearchEngine:
         finder: Finder,
         encoder: Encoder,
         cutoff: float,
+        calibration: Calibration | None = None,
         looks: Looks = no_looks,
     ) -> None:
+        """``calibration``: fitted on this library, in place of that of the encoder."""
         self._records = records
         self._tags = tags
         self._finder = finder
         self._encoder = encoder
         self._cutoff = cutoff
-        self._relevance = Relevance(encoder, records)
+        self._relevance = Relevance(encoder, records, calibration or encoder.calibration)
         self._vocabulary = Vocabulary(tags)
         self._suggester = Suggester(tags, self._vocabulary)
         self._duplicates = Duplicates(records, tags, finder, looks)

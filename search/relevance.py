@@ -12,7 +12,7 @@ import time
 
 import numpy as np
 
-from search.calibration import Judge, nearest_among, priors
+from search.calibration import Calibration, Judge, nearest_among, priors
 from search.encoders.coco import COCO_LABELS
 from search.encoders.converted import converted, converted_if_there
 from search.encoders.lite_vision import imagenet_labels
@@ -27,8 +27,9 @@ SLOW_S = 0.5
 class Relevance:
     """Calibrates cosines of one library. Safe for threads; the labels are encoded at the first query."""
 
-    def __init__(self, encoder: Encoder, records: Records) -> None:
+    def __init__(self, encoder: Encoder, records: Records, calibration: Calibration) -> None:
         self._encoder = encoder
+        self._calibration = calibration
         self._records = records
         self._lock = threading.Lock()
 
@@ -41,7 +42,7 @@ class Relevance:
         if not known.any():
             return np.zeros_like
         ordinals, similarity = ordinals[known], similarity[known]
-        return self._encoder.calibration.judge(similarity, self._prior(ordinals, similarity, library), library=library)
+        return self._calibration.judge(similarity, self._prior(ordinals, similarity, library), library=library)
 
     def _prior(self, ordinals: Ordinals, similarity: Scores, library: int) -> float:
         count = min(nearest_among(library), len(ordinals))

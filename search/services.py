@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
+from search.calibration import Calibration
 from search.catalog.opening import open_catalog
 from search.catalog.protocol import Catalog
 from search.config import Config
@@ -40,6 +41,7 @@ class _Open:
     encoder: Encoder
     stores: Stores
     engine: SearchEngine
+    calibration: Calibration | None
 
 
 class Services:
@@ -115,7 +117,11 @@ class Services:
             log.warning("written, but not to be found yet: %s", error)
 
     def _is_current(self, opened: _Open) -> bool:
-        return bool(self.catalog.active_space() == opened.encoder.space and self.catalog.profile == opened.profile)
+        return (
+            self.catalog.active_space() == opened.encoder.space
+            and self.catalog.profile == opened.profile
+            and self.catalog.calibration() == opened.calibration
+        )
 
     def _reopen(self) -> None:
         with self._lock:
@@ -201,15 +207,17 @@ def _open(config: Config, catalog: Catalog) -> _Open:
             " today; run `snapseek index` without a path, which brings them up to date"
         )
     stores = open_stores(config, catalog, space)
+    calibration = catalog.calibration()
     engine = SearchEngine(
         records=catalog,
         tags=stores.tags,
         finder=stores.finder,
         encoder=encoder,
         cutoff=config.cutoff,
+        calibration=calibration,
         looks=looks_in(config.data / "thumbnails"),
     )
-    return _Open(profile, encoder, stores, engine)
+    return _Open(profile, encoder, stores, engine, calibration)
 
 
 def _where(config: Config) -> str:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from search.calibration import Calibration, Curve
 from search.catalog.protocol import Catalog
 from search.catalog.rows import Batch, FileRow, NewImage, Root
 from search.types import Box, EmbeddingSpace, ImageId, Location, Tag, TagKind, Vector
@@ -53,6 +54,7 @@ def a_lived_in_library(catalog: Catalog) -> None:
     write(catalog, photos, 1, **details)
     write(catalog, photos, 2, 3, 4, 5)
     catalog.activate("lite", SPACE)
+    catalog.note_calibration(Calibration(Curve(-0.25, 0.1), Curve(-0.3, 0.05)))
     catalog.note_profile("clip")
     again = an_image(2, models="models-2", vector=np.array([0, 0, 0.6, 0.8], np.float32))
     name = os.fsdecode(b"caf\xe9.jpg")
@@ -73,6 +75,7 @@ def all_that_is_told(catalog: Catalog) -> dict[str, object]:
     records = catalog.records(list(everything))
     return {
         "profile": (catalog.profile, catalog.coming_profile, catalog.active_space()),
+        "calibration": catalog.calibration(),
         "missing": (catalog.missing_in(SPACE), catalog.missing_in(OTHER)),
         "counts": catalog.counts(),
         "files": {str(root.path): catalog.known_files(root) for root in catalog.roots()},

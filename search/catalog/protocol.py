@@ -9,6 +9,7 @@ from typing import Protocol
 
 from pyroaring import BitMap
 
+from search.calibration import Calibration
 from search.catalog.rows import (
     WHOLE,
     Batch,
@@ -53,6 +54,14 @@ class Catalog(Records, Protocol):
 
     def active_space(self) -> EmbeddingSpace | None:
         """Return the space that the library is searched in, or None until the first run has ended."""
+        ...
+
+    def calibration(self) -> Calibration | None:
+        """Return what cosines mean in the space that is searched, as fitted on this library; None where it was not."""
+        ...
+
+    def note_calibration(self, calibration: Calibration | None) -> None:
+        """Keep a calibration for the space that is searched now; it is gone with that space."""
         ...
 
     def activate(self, profile: str, space: EmbeddingSpace) -> None:

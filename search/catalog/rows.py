@@ -11,6 +11,7 @@ from typing import Any
 
 from pyroaring import BitMap
 
+from search.calibration import Calibration
 from search.types import (
     DEFAULT_CONFIDENCE,
     PERSON,
@@ -134,6 +135,7 @@ class Remains:
     profile: str | None
     coming_profile: str | None
     space: EmbeddingSpace | None
+    calibration: Calibration | None
     roots: tuple[Path, ...]
     rejected: tuple[tuple[Path, FileRow, str | None], ...]
     """Root, file, and why there is no image; None where a person took the image out."""

@@ -22,6 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pyroaring import BitMap
 
+from search.calibration import Calibration
 from search.catalog import rows, statements
 from search.catalog.migrations import migrate, refuse_foreign
 from search.catalog.rows import (
@@ -173,10 +174,22 @@ class SqliteCatalog:
         )
         return EmbeddingSpace(*found[0]) if found else None
 
+    def calibration(self) -> Calibration | None:
+        """Return what cosines mean in the space that is searched, as fitted on this library; None where it was not."""
+        noted = self._meta("calibration")
+        return None if noted is None else Calibration.of(json.loads(noted))
+
+    def note_calibration(self, calibration: Calibration | None) -> None:
+        """Keep a calibration for the space that is searched now; it is gone with that space."""
+        with self._transaction() as (connection, _):
+            statements.set_calibration(connection, calibration)
+
     def activate(self, profile: str, space: EmbeddingSpace) -> None:
         """Search with this profile, in its space, from now on; vectors of other spaces are dropped."""
         with self._transaction() as (connection, _):
             number = statements.space_number(connection, space)
+            if space != self.active_space():
+                statements.set_calibration(connection, None)
             statements.set_meta(connection, "profile", profile)
             statements.set_meta(connection, "space", space.fingerprint)
             statements.set_meta(connection, "coming_profile", None)
@@ -598,6 +611,7 @@ class SqliteCatalog:
             profile=self.profile,
             coming_profile=self.coming_profile,
             space=self.active_space(),
+            calibration=self.calibration(),
             roots=tuple(root.path for root in self.roots()),
             rejected=tuple(
                 (Path(os.fsdecode(root)), FileRow(os.fsdecode(path), size, mtime_ns, inode), reason)
@@ -618,6 +632,7 @@ class SqliteCatalog:
             if remains.space is not None:
                 statements.space_number(connection, remains.space)
             statements.set_meta(connection, "space", remains.space.fingerprint if remains.space else None)
+            statements.set_calibration(connection, remains.calibration)
             for path in remains.roots:
                 statements.root_number(connection, path)
             connection.execute("DELETE FROM file WHERE ordinal IS NULL")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sqlite3
 from collections.abc import Sequence
@@ -11,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from search.calibration import Calibration
 from search.catalog.rows import Edit, FileRow, NewImage, StoredImage, labels_to_json
 from search.types import EmbeddingSpace, ImageId, Matrix, Ordinals, Tag, Vector
 
@@ -147,6 +149,10 @@ def set_meta(connection: sqlite3.Connection, key: str, value: str | None) -> Non
         connection.execute("DELETE FROM meta WHERE key = ?", (key,))
         return
     connection.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (key, value))
+
+
+def set_calibration(connection: sqlite3.Connection, calibration: Calibration | None) -> None:
+    set_meta(connection, "calibration", None if calibration is None else json.dumps(calibration.numbers()))
 
 
 def matrix(found: Sequence[tuple[int, bytes]], dim: int) -> tuple[Ordinals, Matrix]:

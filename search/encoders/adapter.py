@@ -6,14 +6,14 @@ import hashlib
 import io
 import json
 import zipfile
-from dataclasses import astuple, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from search.calibration import Calibration, Curve
+from search.calibration import Calibration
 from search.encoders.coco import COCO_LABELS
 from search.encoders.lite_vision import CLASSES, FEATURES, Analysis
 from search.encoders.minilm import DIM
@@ -71,7 +71,7 @@ def save(path: Path, adapter: Adapter) -> None:
         "input_mean": adapter.input_mean.astype(np.float32),
         "weights": adapter.weights.astype(np.float16),
         "scalars": np.array([adapter.input_scale]),
-        "calibration": np.array([astuple(adapter.calibration.answered), astuple(adapter.calibration.image)]),
+        "calibration": np.array(adapter.calibration.numbers()),
         "card": np.frombuffer(json.dumps(adapter.card, sort_keys=True, ensure_ascii=False).encode(), dtype=np.uint8),
     }
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
@@ -87,13 +87,12 @@ def load(path: Path = BUILT_IN) -> Adapter:
         data = path.read_bytes()
         with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
             scale = arrays["scalars"].tolist()[0]
-            answered, image = (Curve(*numbers) for numbers in arrays["calibration"].tolist())
             adapter = Adapter(
                 text_mean=arrays["text_mean"],
                 input_scale=scale,
                 input_mean=arrays["input_mean"],
                 weights=arrays["weights"].astype(np.float32),
-                calibration=Calibration(answered, image),
+                calibration=Calibration.of(arrays["calibration"].tolist()),
                 card=json.loads(arrays["card"].tobytes()),
                 sha256=_digest(*(arrays[name] for name in ("text_mean", "input_mean", "weights", "scalars"))),
             )

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pyroaring import BitMap
 
+from search.calibration import Calibration
 from search.catalog.rows import (
     WHOLE,
     Batch,
@@ -161,6 +162,14 @@ class OpenSearchCatalog:
         """Return the space that the library is searched in, or None until the first run has ended."""
         return self._meta().space
 
+    def calibration(self) -> Calibration | None:
+        """Return what cosines mean in the space that is searched, as fitted on this library; None where it was not."""
+        return self._meta().calibration
+
+    def note_calibration(self, calibration: Calibration | None) -> None:
+        """Keep a calibration for the space that is searched now; it is gone with that space."""
+        self._patiently(lambda: self._state.change(lambda meta: replace(meta, calibration=calibration)))
+
     def activate(self, profile: str, space: EmbeddingSpace) -> None:
         """Search with this profile, in its space, from now on; vectors of other spaces do not count any more.
 
@@ -171,7 +180,14 @@ class OpenSearchCatalog:
         def activate() -> None:
             writing.make_room_for(self._library, space)
             self._state.change(
-                lambda meta: replace(meta, profile=profile, coming_profile=None, space=space, spaces=(space,))
+                lambda meta: replace(
+                    meta,
+                    profile=profile,
+                    coming_profile=None,
+                    space=space,
+                    calibration=meta.calibration if meta.space == space else None,
+                    spaces=(space,),
+                )
             )
 
         self._patiently(activate)
@@ -412,6 +428,7 @@ class OpenSearchCatalog:
             profile=meta.profile,
             coming_profile=meta.coming_profile,
             space=meta.space,
+            calibration=meta.calibration,
             roots=meta.roots,
             rejected=tuple(rejected),
             edits={**dict(self._state.all_edits()), **dict(self._images.edits())},

@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from search.calibration import Calibration
 from search.catalog.rows import Edit, Migrating
 from search.errors import ConfigError
 from search.opensearch.client import Client, ConflictError
@@ -40,6 +41,8 @@ class Meta:
     coming_profile: str | None = None
     space: EmbeddingSpace | None = None
     """The one that is searched."""
+    calibration: Calibration | None = None
+    """Of that one, fitted on this library."""
     spaces: tuple[EmbeddingSpace, ...] = ()
     """Those whose vectors count."""
     roots: tuple[Path, ...] = ()
@@ -191,6 +194,7 @@ def _meta(source: Source | None) -> Meta:
         profile=body["profile"],
         coming_profile=body["coming_profile"],
         space=EmbeddingSpace(*body["space"]) if body["space"] else None,
+        calibration=Calibration.of(body["calibration"]) if body.get("calibration") else None,
         spaces=tuple(EmbeddingSpace(*space) for space in body["spaces"]),
         roots=tuple(Path(text_to_path(root)) for root in body["roots"]),
     )
@@ -204,6 +208,7 @@ def _meta_to_json(meta: Meta) -> dict[str, Any]:
         "profile": meta.profile,
         "coming_profile": meta.coming_profile,
         "space": space_to_json(meta.space) if meta.space else None,
+        "calibration": meta.calibration.numbers() if meta.calibration else None,
         "spaces": [space_to_json(space) for space in meta.spaces],
         "roots": [path_to_text(str(root)) for root in meta.roots],
     }

@@ -163,7 +163,13 @@ def store_remains(library: Library, remains: Remains) -> None:
     if remains.space is not None:
         make_room_for(library, remains.space)
     state.change(
-        lambda meta: replace(meta, profile=remains.profile, coming_profile=remains.coming_profile, space=remains.space)
+        lambda meta: replace(
+            meta,
+            profile=remains.profile,
+            coming_profile=remains.coming_profile,
+            space=remains.space,
+            calibration=remains.calibration,
+        )
     )
     rejected: dict[FileKey, Source | None] = {
         file_key(source): None for source in library.files.matching(WITHOUT_IMAGE)

@@ -7,6 +7,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path, PurePosixPath
 
@@ -25,6 +26,7 @@ from catalogs import (
 )
 from pyroaring import BitMap
 
+from search.calibration import Calibration, Curve
 from search.catalog.migrations import STEPS
 from search.catalog.protocol import Catalog
 from search.catalog.rows import Batch, KnownFile, Migrating, Root
@@ -233,7 +235,7 @@ def test_people_overrule_models_now_and_later(catalog: Catalog, root: Root) -> N
     assert edited.tags == (Tag(TagKind.USER, "Rex", 1.0, "person"),)
     assert (edited.caption, edited.caption_source, edited.alt_text) == ("Rex", "person", "Rex runs")
     write(catalog, root, 1, caption="A cat", caption_source="composed")
-    assert catalog.record(an_id(1)) == edited
+    assert replace(catalog.record(an_id(1)), indexed_at=edited.indexed_at) == edited
     catalog.remove_files(root, ["1.jpg"])
     write(catalog, root, 1)
     again = catalog.record(an_id(1))
@@ -290,6 +292,21 @@ def test_a_space_is_switched_when_every_image_is_in_it(catalog: Catalog, root: R
     catalog.activate("lite", other)
     assert list(catalog.embeddings(SPACE)) == []
     assert sum(len(ordinals) for ordinals, _ in catalog.embeddings(other)) == 2
+
+
+def test_a_calibration_belongs_to_the_space_that_is_searched(catalog: Catalog, root: Root) -> None:
+    write(catalog, root, 1)
+    catalog.activate("lite", SPACE)
+    assert catalog.calibration() is None
+    fitted = Calibration(Curve(-0.25, 0.1), Curve(-0.3, 0.05))
+    catalog.note_calibration(fitted)
+    catalog.activate("other profile", SPACE)
+    assert catalog.calibration() == fitted
+    catalog.activate("lite", EmbeddingSpace("other", 8, "0" * 32))
+    assert catalog.calibration() is None
+    catalog.note_calibration(fitted)
+    catalog.note_calibration(None)
+    assert catalog.calibration() is None
 
 
 def test_sqlite_refuses_a_second_process_that_would_write(sqlite: SqliteCatalog) -> None:

@@ -19,7 +19,7 @@ from search.config import load_config
 from search.errors import ConfigError
 from search.facets import FACETS
 from search.services import open_services
-from search.types import Query, Sort
+from search.types import Mode, Query, Sort
 
 CAPTIONS = {
     "pets/chelsea.png": ["a ginger cat looks into the camera", "the face of a cat", "a tabby cat with green eyes"],
@@ -169,6 +169,45 @@ def test_the_machinery_holds_over_random_weights(described: Path, random_clip: s
     assert found["facets", "all", "lists equal to brute force"] == 1
     assert found["facets", "all", "results equal to brute force"] == 1
     assert {one.part.partition(":")[0] for one in report.figures} >= set(MEASURES) - {"absent", "without"} - {"short"}
+
+
+def test_relevance_is_fitted_to_a_library(described: Path, random_clip: str, tmp_path: Path) -> None:
+    index(tmp_path / "library", described / "shown", profile=random_clip)
+    captions = {Path(name).name: texts for name, texts in CAPTIONS.items()}
+    more = ("{}", "a photo of {}", "{}, seen by someone", "here is {}")
+    said = {name: [form.format(text) for text in texts for form in more] for name, texts in captions.items()}
+    shown = tmp_path / "said"
+    shown.mkdir()
+    for name in said:
+        (shown / name).symlink_to(described / "shown" / name)
+    (shown / "captions.json").write_text(json.dumps(said))
+    queries = [(text, name) for name, texts in said.items() for text in texts]
+
+    with open_services(load_config(data=tmp_path / "library")) as services:
+
+        def kept() -> float:
+            """Return the share of the right pictures among the first ten that are said to answer."""
+            right = []
+            for text, name in queries:
+                hits = services.engine.search(Query(texts=(text,), mode=Mode.VECTOR, cutoff="none", k=10)).hits
+                right += [hit.relevance >= 0.5 for hit in hits if hit.image.files[0].endswith(name)]
+            assert len(right) >= 50
+            return sum(right) / len(right)
+
+        before = kept()
+        report = json.loads(run("calibrate", shown, "--data", tmp_path / "library", "--json"))
+        assert (report["pictures"], report["texts"]) == (len(said), len(queries))
+        services.refresh()
+        assert kept() >= 0.95
+        assert report["kept_before"] == pytest.approx(before, abs=0.02)
+        run("calibrate", "--forget", "--data", tmp_path / "library")
+        services.refresh()
+        assert kept() == before
+    (shown / "captions.json").write_text(json.dumps({"coins.png": ["old coins"]}))
+    assert (
+        "at least 50 are needed"
+        in CliRunner().invoke(main, ["calibrate", str(shown), "--data", str(tmp_path / "library")]).output
+    )
 
 
 @pytest.mark.parametrize("text", ["a cat", "an ultrasound scan of a kidney", "night sky"])
