@@ -9,8 +9,8 @@ from math import nan
 from typing import Any
 
 from fastapi import FastAPI
+from starlette.middleware.gzip import GZipMiddleware
 from starlette.middleware.trustedhost import TrustedHostMiddleware
-from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api import auth, errors
@@ -25,7 +25,8 @@ from indexer.pool import DecodePool
 from search.config import Config
 from search.errors import Unavailable
 from search.services import Services
-from ui.routes import STATIC, make_router
+from ui.rendering import Static
+from ui.routes import make_router, make_writing_router
 
 PROBLEM_RESPONSE = {
     "description": "What is wrong, as a problem document",
@@ -67,9 +68,10 @@ def create_app(services: Services) -> FastAPI:
     app.state.metrics = Metrics(lambda: _images(services))
     backend = LibraryPages(context)
     errors.install(app, backend)
-    pages = make_router(backend)
-    app.include_router(pages, dependencies=[needs(auth.Scope.SEARCH)], include_in_schema=False)
-    app.mount("/static", StaticFiles(directory=STATIC), name="static")
+    for scope, pages in ((auth.Scope.SEARCH, make_router(backend)), (auth.Scope.WRITE, make_writing_router(backend))):
+        app.include_router(pages, dependencies=[needs(scope)], include_in_schema=False)
+    app.mount("/static", Static(), name="static")
+    app.add_middleware(GZipMiddleware, minimum_size=1_000, compresslevel=6)
     app.add_middleware(SecurityHeaders)
     app.add_middleware(TrustedHostMiddleware, allowed_hosts=allowed_hosts(config), www_redirect=False)
     app.add_middleware(MetricsMiddleware, metrics=app.state.metrics)

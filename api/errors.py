@@ -12,8 +12,9 @@ from starlette.exceptions import HTTPException
 
 from api.schemas import Problem
 from search import errors
-from ui.routes import PageBackend, error_page
-from ui.views import ErrorView
+from ui.backend import PageBackend
+from ui.parts import ErrorView
+from ui.rendering import error_page
 
 log = logging.getLogger(__name__)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import BinaryIO
 
 from api.deps import Context
@@ -9,12 +10,12 @@ from api.uploads import RecentPictures
 from search.duplicates import DuplicateGroups
 from search.engine import Picture
 from search.errors import Unavailable
-from search.types import Box, Filter, ImageId, ImageRecord, Query, SearchResults, SimilarBy
-from ui.routes import Library
+from search.types import Box, Facet, Filter, ImageId, ImageRecord, Query, SearchResults, SimilarBy, Vector
+from ui.backend import Labels, Library
 
 
 class LibraryPages:
-    """Satisfies `ui.routes.PageBackend`."""
+    """Satisfies `ui.backend.PageBackend`."""
 
     def __init__(self, context: Context) -> None:
         self._context = context
@@ -30,6 +31,16 @@ class LibraryPages:
     def search(self, query: Query) -> SearchResults:
         self._services.refresh()
         return self._services.engine.search(query)
+
+    def facets(self, names: Sequence[str], filter: Filter, *, size: int, prefix: str = "") -> Sequence[Facet]:
+        self._services.refresh()
+        return self._services.tags.facets(names, filter, within=None, size=size, prefix=prefix)
+
+    def labels(self, prefix: str, *, k: int) -> Sequence[tuple[str, str, int]]:
+        return self._services.tags.labels(prefix, k=k)
+
+    def vector(self, id: ImageId) -> Vector:
+        return self._services.engine.embedding(id)
 
     def record(self, id: ImageId) -> ImageRecord:
         return self._services.catalog.record(id)
@@ -50,3 +61,13 @@ class LibraryPages:
 
     def remembered(self, token: str) -> Picture | None:
         return self._recent.get(token)
+
+    def edit(self, id: ImageId, *, add: Labels, remove: Labels, caption: str | None, alt_text: str | None) -> None:
+        self._services.catalog.edit(id, add=add, remove=remove, caption=caption, alt_text=alt_text)
+        self._services.noted()
+
+    def remove(self, ids: Sequence[ImageId]) -> None:
+        for id in ids:
+            self._services.catalog.delete(id)
+            self._context.media.forget(id)
+        self._services.noted()

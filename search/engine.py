@@ -189,17 +189,21 @@ class SearchEngine:
         parts: list[tuple[float, Vector]] = []
         if query.texts:
             parts += [(query.weights.text, self._text_vector(text)) for text in query.texts]
-        parts += [(query.weights.image, self._embedding(id)) for id in query.images]
+        parts += [(query.weights.image, self.embedding(id)) for id in query.images]
         if query.vector is not None:
-            given = np.asarray(query.vector, dtype=np.float32)
-            if given.shape != (self.space.dim,):
-                raise InvalidQuery(f"the vector must have {self.space.dim} numbers, got {len(given)}")
-            parts.append((query.weights.image, _unit(given)))
+            parts.append((query.weights.image, self._given(query.vector)))
         if not parts:
             return None
         return _unit(np.asarray(sum(weight * vector for weight, vector in parts), dtype=np.float32))
 
-    def _embedding(self, id: ImageId) -> Vector:
+    def _given(self, numbers: Sequence[float]) -> Vector:
+        given = np.asarray(numbers, dtype=np.float32)
+        if given.shape != (self.space.dim,):
+            raise InvalidQuery(f"the vector must have {self.space.dim} numbers, got {len(given)}")
+        return _unit(given)
+
+    def embedding(self, id: ImageId) -> Vector:
+        """Return the vector of an image. Raises NotFound."""
         ordinal = self._records.find(id)
         vector = None if ordinal is None else self._records.embedding(ordinal, self.space)
         if vector is None:
@@ -308,7 +312,8 @@ class SearchEngine:
 
     def _unwanted(self, query: Query) -> list[Vector]:
         texts = [self._text_vector(text) for text in query.not_texts]
-        return texts + [self._embedding(id) for id in query.not_images]
+        images = [self.embedding(id) for id in query.not_images]
+        return [*texts, *images, *map(self._given, query.not_vectors)]
 
     def _judged_by(self, query: Query, scope: Filter, target: Vector, found: Candidates) -> Candidates:
         """Return the images that relevance is judged by: those of the whole library, whatever is filtered.
@@ -392,7 +397,7 @@ class SearchEngine:
         hashes = self._records.phashes(np.array([ordinal], np.uint32))[1]
         record = self._records.records([ordinal])[0]
         version = self._duplicates.version(record) if by is SimilarBy.DUPLICATE else None
-        picture = Picture(self._embedding(id), int(hashes[0]), record.tags, version)
+        picture = Picture(self.embedding(id), int(hashes[0]), record.tags, version)
         return self._alike(picture, by=by, filter=filter, k=k, leave_out=BitMap([ordinal]))
 
     def similar_to(

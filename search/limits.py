@@ -31,13 +31,14 @@ def check(query: Query) -> None:
         check_parts("texts", len(texts))
         for text in texts:
             check_text(text)
-    check_parts("images", len(query.images) + len(query.not_images))
+    check_parts("images", len(query.images) + len(query.not_images) + len(query.not_vectors))
     for name in ("text", "image", "keyword"):
         weight = getattr(query.weights, name)
         if not (math.isfinite(weight) and 0 <= weight <= MAX_WEIGHT):
             raise InvalidQuery(f"the weight of {name} must be 0–{MAX_WEIGHT:g}, got {weight}")
-    if query.vector is not None and not (all(map(math.isfinite, query.vector)) and any(query.vector)):
-        raise InvalidQuery("the vector must have finite numbers, not all of them zero")
+    for vector in (*query.not_vectors, *([] if query.vector is None else [query.vector])):
+        if not (all(map(math.isfinite, vector)) and any(vector)):
+            raise InvalidQuery("the vector must have finite numbers, not all of them zero")
     for name in (*query.facets, *query.conjunctive):
         facet_named(name)
     check_ranges(query.ranges)

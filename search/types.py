@@ -248,6 +248,8 @@ class Query:
     images: tuple[ImageId, ...] = ()
     not_images: tuple[ImageId, ...] = ()
     vector: tuple[float, ...] | None = None
+    not_vectors: tuple[tuple[float, ...], ...] = ()
+    """What to move away from, as `not_images`, of pictures that are not in the library."""
     filter: Filter = field(default_factory=Filter)
     weights: Weights = field(default_factory=Weights)
     k: int = 24

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import shutil
+from datetime import datetime
 from pathlib import Path
+
+from PIL import Image
 
 from indexer.pipeline import index_paths
 from indexer.report import IndexReport
@@ -52,4 +55,37 @@ def index(data: Path, *paths: Path, **options: object) -> IndexReport:
 def a_library(folder: Path) -> Config:
     """Return the config of a library of those photos, made below ``folder``."""
     index(folder / "library", photos(folder / "photos"))
+    return load_config(data=folder / "library")
+
+
+CROPS = 4
+"""Of each photo, in a library that needs more than one page."""
+
+
+def many_photos(folder: Path) -> Path:
+    """Fill a folder with photos, with dated crops of them, and with smaller copies of two; return it."""
+    photos(folder)
+    for number, source in enumerate(sorted(sample_photos(), key=lambda photo: photo.name)):
+        if source.name not in PLACES:
+            continue
+        with Image.open(source) as image:
+            upright = image.convert("RGB")
+        wide, high = upright.size
+        for crop in range(CROPS):
+            left, top = wide * crop // (3 * CROPS), high * (CROPS - crop) // (3 * CROPS)
+            part = upright.crop((left, top, left + wide // 2, top + high // (2 + crop % 2)))
+            exif = Image.Exif()
+            taken = datetime(2014 + (number + crop) % 10, 1 + crop, 1 + number % 28, 12).strftime("%Y:%m:%d %H:%M:%S")
+            exif.get_ifd(0x8769)[0x9003] = taken
+            path = folder / "crops" / f"{source.stem}-{crop}.jpg"
+            path.parent.mkdir(exist_ok=True)
+            part.save(path, exif=exif, quality=85)
+        if source.name in ("chelsea.png", "coffee.png"):
+            upright.resize((wide // 2, high // 2)).save(folder / f"{source.stem}-small.png")
+    return folder
+
+
+def a_large_library(folder: Path) -> Config:
+    """Return the config of a library of more pictures than a page shows, with two pairs of copies."""
+    index(folder / "library", many_photos(folder / "photos"))
     return load_config(data=folder / "library")

@@ -8,8 +8,17 @@ from hypothesis import strategies as st
 from search.errors import InvalidQuery
 from search.filters import joined, parse
 from search.types import Sort
-from ui.state import SearchState
+from ui.state import Like, SearchState, least_confidence
 
+likes = st.lists(
+    st.builds(
+        Like,
+        st.from_regex(r"[A-Za-z0-9_-]{1,32}", fullmatch=True),
+        st.sampled_from(["", "0.1,0.2,0.3,0.25"]),
+        st.sampled_from([0.5, 1.0, 2.0]),
+    ),
+    max_size=3,
+).map(tuple)
 words = st.lists(st.from_regex(r"[a-z]{1,8}", fullmatch=True), max_size=4).map(" ".join)
 
 
@@ -20,14 +29,19 @@ def reread(state: SearchState) -> SearchState:
 @given(
     words,
     all_filters.map(joined),
-    words,
+    st.lists(words.filter(bool), max_size=2).map(tuple),
+    likes,
+    likes,
+    st.sampled_from([0.5, 1.0, 2.0]),
     st.sampled_from(Sort),
     st.none() | st.integers(0, 2**32 - 1),
     st.lists(st.sampled_from(["object", "color"]), unique=True).map(tuple),
     st.booleans(),
 )
-def test_a_state_is_its_address(text, filter, not_text, sort, seed, conjunctive, anyway) -> None:
-    state = SearchState(text, filter, not_text, sort, seed, conjunctive, anyway)
+def test_a_state_is_its_address(
+    text, filter, not_texts, likes, unlikes, weight, sort, seed, conjunctive, anyway
+) -> None:
+    state = SearchState(text, filter, not_texts, likes, unlikes, weight, sort, seed, conjunctive, anyway)
     assert reread(state) == state
 
 
@@ -53,6 +67,13 @@ def test_terms_typed_into_the_box_become_the_filter() -> None:
     assert state.filter == parse("color:blue -object:person")
 
 
+def test_a_slider_sets_the_confidence_and_takes_it_away() -> None:
+    state = SearchState.of({"filter": "object:dog confidence:>=0.3", "least": "65"})
+    assert str(state.filter) == "object:dog confidence:>=0.65"
+    assert least_confidence(state.filter) == 65
+    assert str(SearchState.of({"filter": str(state.filter), "least": "0"}).filter) == "object:dog"
+
+
 def test_nothing_asked_is_the_bare_page() -> None:
     assert SearchState().url() == "/"
     assert not SearchState().asks_something
@@ -60,7 +81,20 @@ def test_nothing_asked_is_the_bare_page() -> None:
 
 @pytest.mark.parametrize(
     "params",
-    [{"filter": "object:"}, {"sort": "up"}, {"cutoff": "some"}, {"q": "nosuch:1"}, {"year_from": "x"}, {"seed": "-1"}],
+    [
+        {"filter": "object:"},
+        {"sort": "up"},
+        {"cutoff": "some"},
+        {"q": "nosuch:1"},
+        {"year_from": "x"},
+        {"seed": "-1"},
+        {"like": "a/../b"},
+        {"like": "abc*0"},
+        {"like": " ".join("a" * 20)},
+        {"weight": "nan"},
+        {"weight": "1e9"},
+        {"least": "101"},
+    ],
 )
 def test_what_means_nothing_is_refused(params: dict[str, str]) -> None:
     with pytest.raises(InvalidQuery):

@@ -107,6 +107,11 @@ def test_what_is_not_wanted_moves_down(engine: SearchEngine) -> None:
     assert found(engine, Query(texts=("beach",), cutoff=0.1))[:2] == [4, 2]
     assert found(engine, Query(texts=("beach dog",), not_texts=("dog",), cutoff="none"))[0] == 4
     assert found(engine, Query(texts=("dog",), not_images=(an_id(2),)))[0] == 1
+    elsewhere = tuple(engine.embedding(an_id(2)).tolist())
+    by_id, by_vector = Query(texts=("dog",), not_images=(an_id(2),)), Query(texts=("dog",), not_vectors=(elsewhere,))
+    assert found(engine, by_vector) == found(engine, by_id)
+    with pytest.raises(InvalidQuery, match="numbers"):
+        engine.search(Query(not_vectors=((1.0, 0.0),)))
 
 
 def test_pictures_and_texts_are_composed(engine: SearchEngine) -> None:

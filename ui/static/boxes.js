@@ -1,12 +1,12 @@
-// Lights up the box of a tag in [data-boxes] while its link [data-box] is pointed at or has the focus.
-
-const boxes = document.querySelector("[data-boxes]");
+// Lights up the box of a tag in [data-boxes] while its link [data-box] is pointed at or has the focus, and the link of a
+// box that is pointed at.
 
 function light(event, on) {
-  const tag = event.target.closest?.("a[data-box]");
-  if (!boxes || !tag) return;
-  boxes.classList.toggle("lit", on);
-  boxes.querySelector(`rect[data-box="${tag.dataset.box}"]`)?.classList.toggle("lit", on);
+  const one = event.target.closest?.("[data-box]");
+  const image = one?.closest("[data-image]");
+  if (!image) return;
+  image.querySelector("[data-boxes]")?.classList.toggle("lit", on);
+  for (const other of image.querySelectorAll(`[data-box="${one.dataset.box}"]`)) other.classList.toggle("lit", on);
 }
 
 for (const [start, end] of [["mouseover", "mouseout"], ["focusin", "focusout"]]) {

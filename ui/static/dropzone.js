@@ -1,5 +1,5 @@
 // Search by a picture that is dropped on the page, pasted, or chosen: each only fills the file field of
-// [data-dropzone-form] and submits it, so that the way without JavaScript is the same.
+// [data-dropzone-form] and submits it, so that the way without JavaScript is the same. What is asked already stays.
 
 const form = document.querySelector("[data-dropzone-form]");
 const field = form.querySelector("input[type=file]");
@@ -10,15 +10,22 @@ function look(files) {
   const chosen = new DataTransfer();
   chosen.items.add(pictures[0]);
   field.files = chosen.files;
-  form.requestSubmit();
+  send();
   return true;
 }
 
-const carriesFiles = (event) => [...(event.dataTransfer?.types ?? [])].includes("Files");
+function send() {
+  form.elements.typed.value = document.getElementById("q").value;
+  form.requestSubmit();
+}
+
+// A page that takes files itself, such as the import, has a place of its own for them.
+const isOurs = (event) =>
+  [...(event.dataTransfer?.types ?? [])].includes("Files") && !document.querySelector("[data-takes-files]");
 const zone = document.querySelector("[data-dropzone]");
 
 zone.addEventListener("dragover", (event) => {
-  if (!carriesFiles(event)) return;
+  if (!isOurs(event)) return;
   event.preventDefault();
   zone.classList.add("dropping");
 });
@@ -26,7 +33,7 @@ zone.addEventListener("dragleave", (event) => {
   if (event.relatedTarget === null) zone.classList.remove("dropping");
 });
 zone.addEventListener("drop", (event) => {
-  if (!carriesFiles(event)) return;
+  if (!isOurs(event)) return;
   event.preventDefault();
   zone.classList.remove("dropping");
   look(event.dataTransfer.files);
@@ -36,4 +43,4 @@ document.addEventListener("paste", (event) => {
 });
 
 form.classList.add("immediate");
-field.addEventListener("change", () => field.files.length && form.requestSubmit());
+field.addEventListener("change", () => field.files.length && send());

@@ -1,0 +1,57 @@
+"""What the pages ask of the application."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import BinaryIO, Protocol
+
+from search.duplicates import DuplicateGroups
+from search.engine import Picture
+from search.types import Box, Facet, Filter, ImageId, ImageRecord, Query, SearchResults, SimilarBy, TagKind, Vector
+
+Labels = Sequence[tuple[TagKind, str]]
+
+
+@dataclass(frozen=True, slots=True)
+class Library:
+    """What every page tells of the library."""
+
+    images: int
+    profile: str
+    behind: bool = False
+    """Whether the latest changes are not to be found yet, for a server takes no writes."""
+
+
+class PageBackend(Protocol):
+    def library(self) -> Library | None:
+        """Return None where nothing can be told, for the server that holds the library is away."""
+        ...
+
+    def search(self, query: Query) -> SearchResults: ...
+    def facets(self, names: Sequence[str], filter: Filter, *, size: int, prefix: str = "") -> Sequence[Facet]: ...
+    def labels(self, prefix: str, *, k: int) -> Sequence[tuple[str, str, int]]:
+        """Return (kind, label, image count) of the commonest labels with a word that starts so."""
+        ...
+
+    def record(self, id: ImageId) -> ImageRecord: ...
+    def vector(self, id: ImageId) -> Vector: ...
+    def part(self, id: ImageId, box: Box) -> Picture:
+        """Return what to search by for a part of an image."""
+        ...
+
+    def duplicates(self, *, cursor: str | None, k: int) -> DuplicateGroups: ...
+    def similar(self, id: ImageId, *, by: SimilarBy, filter: Filter, k: int) -> SearchResults: ...
+    def remember(self, upload: BinaryIO) -> str:
+        """Return a token for an uploaded picture, good for some minutes. Raises UnsupportedImage, ImageTooLarge."""
+        ...
+
+    def remembered(self, token: str) -> Picture | None: ...
+
+    def edit(self, id: ImageId, *, add: Labels, remove: Labels, caption: str | None, alt_text: str | None) -> None:
+        """Overrule the models, for good. Texts that are None stay as they are."""
+        ...
+
+    def remove(self, ids: Sequence[ImageId]) -> None:
+        """Take images out of the library, for good; their files stay."""
+        ...
