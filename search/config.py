@@ -56,9 +56,10 @@ class Config(BaseSettings):
         default=0.5, ge=0, le=1, description="Least relevance of a hit where a query says `cutoff=auto`."
     )
     exact_limit: int = Field(
-        default=100_000,
+        default=50_000,
         ge=0,
-        description="Up to this many allowed images a query scans them all; above, it asks the ANN index.",
+        description="Up to this many allowed images a query scores them all, so totals and facet counts are exact;"
+        " above, it scores the best 1,000 that the ANN index finds.",
     )
     host: str = Field(default="127.0.0.1", description="Address that `snapseek serve` binds to.")
     port: int = Field(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from enum import StrEnum
 
 
@@ -28,11 +29,67 @@ ANN_CANDIDATES = 1000
 def choose(*, allowed: int, has_vector: bool, exact_limit: int, cheap_matches: int | None) -> Route:
     """Return the route for a query whose filter lets ``allowed`` images through.
 
-    A scan costs about a microsecond for three images and never loses any, so it is taken up to ``exact_limit``, as
-    far as the tag store can name the images: ``cheap_matches``.
+    A scan never loses any, so it is taken up to ``exact_limit``, as far as the tag store can name the images:
+    ``cheap_matches``.
     """
     if not has_vector:
         return Route.KEYWORD
     if cheap_matches is not None and allowed > cheap_matches:
         return Route.POSTFILTER
     return Route.SCAN if allowed <= exact_limit else Route.ANN
+
+
+class Lookup(StrEnum):
+    """How the vector index finds the nearest of the rows that a filter lets through."""
+
+    EXACT = "exact"
+    """The cosine of each of them."""
+    GATHER = "gather"
+    """Their codes copied together and scanned, the best compared exactly."""
+    CELLS = "cells"
+    """The codes of the nearest cells scanned where they lie, the best compared exactly."""
+
+
+@dataclass(frozen=True, slots=True)
+class Costs:
+    """What the ways to look up vectors take, in microseconds: of a query, and of each row that it touches.
+
+    `make bench` measures them; docs/adr/0013 has the figures.
+    """
+
+    exact: float
+    exact_row: float
+    gather: float
+    gather_row: float
+    cells: float
+    cells_row: float
+    """Of each row in the cells that are looked through."""
+    mask_row: float
+    """Of each allowed row, where a filter has to be told to the scan of the cells."""
+
+    def of(self, lookup: Lookup, *, allowed: int, scanned: float, masked: bool) -> float:
+        """Return what it takes. ``scanned``: rows in the cells to look through; ``masked``: not all are wanted."""
+        if lookup is Lookup.EXACT:
+            return self.exact + self.exact_row * allowed
+        if lookup is Lookup.GATHER:
+            return self.gather + self.gather_row * allowed
+        return self.cells + self.cells_row * scanned + (self.mask_row * allowed if masked else 0.0)
+
+
+# Fitted by `make bench` (tests/bench/vectors_costs.py --write), on two cores:
+COSTS = Costs(
+    exact=20.0,
+    exact_row=0.07,
+    gather=250.0,
+    gather_row=0.015,
+    cells=600.0,
+    cells_row=0.006,
+    mask_row=0.004,
+)
+
+
+def cheapest(*, allowed: int, scanned: float, masked: bool, coded: bool, costs: Costs = COSTS) -> Lookup:
+    """Return the lookup that takes least. All of them find what there is: ``coded`` says whether there are codes."""
+    if not coded:
+        return Lookup.EXACT
+    return min(Lookup, key=lambda one: costs.of(one, allowed=allowed, scanned=scanned, masked=masked))

@@ -24,7 +24,9 @@ from search.types import EmbeddingSpace, Filter
 from search.vectors.faiss_index import FaissIndex
 
 TAGS_FILE = "tags.sqlite"
-VECTORS_FILE = "vectors.bin"
+VECTORS_FOLDER = "vectors"
+OLD_VECTORS_FILE = "vectors.bin"
+"""What earlier versions kept; made again from the catalogue."""
 LOCK = "tags.lock"
 CHUNK = 1000
 MOMENT_S = 1.0
@@ -42,11 +44,12 @@ class Projections:
         self._wait_s = config.opensearch_write_wait_s
         self._lock = threading.Lock()
         self.tags = _open_tags(config)
-        self.vectors = FaissIndex(space, ann_from=config.exact_limit)
+        folder = vectors_path(catalog.data)
+        self.vectors = FaissIndex(space, folder=catalog.data)
         self.finder = IndexFinder(self.tags, self.vectors, exact_limit=config.exact_limit)
         # Asked for anew only when the catalogue has changed: the tag store may be a server, and this is every request.
         self._tags_applied = 0
-        self._vectors_applied = self.vectors.load(vectors_path(catalog.data))
+        self._vectors_applied = self.vectors.load(folder)
 
     def catch_up(self) -> None:
         """Apply what the catalogue has and the projections have not: nothing, mostly, and then it costs one look.
@@ -120,12 +123,13 @@ class Projections:
                 cosine = self.vectors.scores(vector, np.array([ordinal], np.uint32))[0]
                 wrong += not abs(cosine - 1) < 0.01
         if wrong or len(self.vectors) != len(wanted):
-            problems.append(Problem(f"{wrong} vectors differ from the catalogue", VECTORS_FILE))
+            problems.append(Problem(f"{wrong} vectors differ from the catalogue", VECTORS_FOLDER))
         return problems
 
     def save(self) -> None:
         """Write the vector index beside the catalogue, so that the next start need not read every vector there."""
         self.vectors.save(vectors_path(self._catalog.data), self._vectors_applied)
+        (self._catalog.data / OLD_VECTORS_FILE).unlink(missing_ok=True)
 
     def close(self) -> None:
         self.tags.close()
@@ -154,13 +158,14 @@ def _chunks(ordinals: Sequence[int]) -> Iterator[Sequence[int]]:
 
 
 def vectors_path(data: Path) -> Path:
-    return data / VECTORS_FILE
+    return data / VECTORS_FOLDER
 
 
 def sizes(config: Config) -> dict[str, int]:
     """Return the bytes that each projection takes, without reading one into memory."""
-    path = vectors_path(config.data)
-    return {"tags": _tags_size(config), "vectors": path.stat().st_size if path.exists() else 0}
+    kept = vectors_path(config.data)
+    vectors = sum(path.stat().st_size for path in kept.iterdir() if path.is_file()) if kept.is_dir() else 0
+    return {"tags": _tags_size(config), "vectors": vectors}
 
 
 def _tags_size(config: Config) -> int:

@@ -206,7 +206,7 @@ def test_a_new_image_is_seen_by_a_server_that_is_open_already(tmp_path: Path) ->
 def test_a_damaged_projection_is_found_and_made_again(tmp_path: Path) -> None:
     library, source = tmp_path / "library", photos(tmp_path / "photos")
     index(library, source)
-    (library / "vectors.bin").write_bytes(b"damage")
+    (library / "vectors" / "state.json").write_bytes(b"damage")
     with open_services(load_config(data=library)) as services:  # a library opens all the same
         assert services.engine.search(Query(texts=("dog",), cutoff="none")).total == 12
         services.tags.delete(services.tags.match(parse("object:cat")))
