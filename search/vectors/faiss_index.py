@@ -224,12 +224,17 @@ class FaissIndex:
         state = self._state
         if state.coder is None or allowed <= COMPARED:
             return Lookup.EXACT
-        share = allowed / max(1, len(state.alive))
-        scanned = float(sum(map(len, state.segments)))
-        if state.cells is not None:
-            scanned += state.cells.share(share) * state.cells.count
         masked = allowed < state.coded
+        scanned = self.scanned(allowed)
         return planner.cheapest(allowed=allowed, scanned=scanned, masked=masked, coded=True, costs=self._costs)
+
+    def scanned(self, allowed: int) -> float:
+        """Return how many codes are looked through where they lie, for so many allowed images."""
+        state = self._state
+        loose = sum(map(len, state.segments))
+        if state.cells is None:
+            return loose
+        return loose + state.cells.share(allowed / max(1, len(state.alive))) * state.cells.count
 
     def scores(self, query: Matrix, ordinals: Ordinals) -> Scores:
         state = self._state

@@ -23,6 +23,7 @@ FILTERS = ("all", *(f"random-{share:g}" for share in SHARES), *(f"near-{share:g}
 K = 10
 BLOCK = 20_000
 CENTRE = 0.8
+KEPT_ROWS = 2_000_000
 MEAN = 2.0
 GAP = 2.5
 
@@ -76,6 +77,10 @@ class VectorData:
         rows: Rows = np.load(path, mmap_mode="r")
         return rows
 
+    def source(self, folder: Path | None) -> Iterator[tuple[int, Rows]]:
+        """Yield the first place of each block and its rows: from a file, unless they are too many to be kept twice."""
+        return self.blocks() if folder is None or self.count > KEPT_ROWS else _blocks_of(self.rows(folder))
+
     def shifted(self, count: int) -> Rows:
         """Return rows of another distribution: other clusters around another mean."""
         other = VectorData(count, self.dim, clusters=50, seed=self._seed + 1)
@@ -83,14 +88,13 @@ class VectorData:
 
     def filtered(self, names: Sequence[str], queries: int, folder: Path | None = None) -> list[Filtered]:
         """Return filters with queries and exact answers."""
-        path = None if folder is None else folder / f"truth-{self.count}-{self.dim}-{queries}-{len(names)}.npz"
+        path = None if folder is None else folder / f"truth-{self.count}-{self.dim}-{queries}-{'+'.join(names)}.npz"
         made = [self._filter(name, queries) for name in names]
         if path is not None and path.exists():
             with np.load(path) as kept:
                 found = [kept[name] for name in names]
         else:
-            rows = self.blocks() if folder is None else _blocks_of(self.rows(folder))
-            found = exact(rows, [(places, asked) for places, asked in made])
+            found = exact(self.source(folder), made)
             if path is not None:
                 np.savez(path, **dict(zip(names, found, strict=True)))
         return [
