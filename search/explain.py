@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Collection, Iterator, Sequence
 
@@ -14,6 +15,7 @@ from search.words import fold
 
 LABEL_KINDS = (TagKind.OBJECT, TagKind.SCENE, TagKind.ATTRIBUTE, TagKind.COLOR, TagKind.COMPOUND, TagKind.USER)
 MOST_REASONS = 5
+LABELS_REMEMBERED = 16_384
 _WORD = re.compile(r"\w+")
 _COMMON = frozenset(
     "a an and are at by for from has in is it its of on or the to two three with".split()  # noqa: SIM905
@@ -84,6 +86,12 @@ def matched(record: ImageRecord, query: Query) -> frozenset[tuple[TagKind, str]]
     return frozenset((tag.kind, tag.label) for tag in _shared(record, _asked(query), query.filter))
 
 
+@functools.lru_cache(maxsize=LABELS_REMEMBERED)
+def _of_label(label: str) -> tuple[str, frozenset[str]]:
+    """Return a label as it is compared, and its words: a page of hits has the same few labels again and again."""
+    return fold(label), frozenset(words(label))
+
+
 def _asked(query: Query) -> set[str]:
     return {word for text in query.texts for word in words(text)}
 
@@ -101,10 +109,11 @@ def _shared(record: ImageRecord, asked: set[str], filter: Filter, meant: Collect
     named = {(term.field, fold(value)) for term in filter.terms if not term.negated for value in term.values}
     best: dict[tuple[TagKind, str], Tag] = {}
     for tag in record.tags:
-        in_words = fold(tag.label) in meant or (bool(words(tag.label)) and words(tag.label) <= asked)
+        folded, said = _of_label(tag.label)
+        in_words = folded in meant or (bool(said) and said <= asked)
         if in_words and tag.confidence < DEFAULT_CONFIDENCE[tag.kind]:
             in_words = False
-        if in_words or (tag.kind.value, fold(tag.label)) in named:
+        if in_words or (tag.kind.value, folded) in named:
             known = best.get((tag.kind, tag.label))
             if known is None or tag.confidence > known.confidence:
                 best[tag.kind, tag.label] = tag

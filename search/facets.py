@@ -122,15 +122,15 @@ def listed(counts: Mapping[str, int], selected: Iterable[str], size: int, prefix
     Values that no image has are left out unless selected, and those without a word that starts with ``prefix`` anyway.
     ``counts`` has one spelling for each value.
     """
+    wanted = counts.items() if not prefix else [pair for pair in counts.items() if starts_a_word(prefix, pair[0])]
+    commonest = sorted(((-count, value) for value, count in wanted if count))[:size]
     chosen = {fold(value): value for value in selected if starts_a_word(prefix, value)}
+    if not chosen:  # mostly: no label needs to be folded then
+        return tuple(FacetValue(value, -count, selected=False) for count, value in commonest)
     spelt = {fold(value): value for value in counts}
-    wanted = [(value, count) for value, count in counts.items() if count and starts_a_word(prefix, value)]
-    values = [FacetValue(value, count, fold(value) in chosen) for value, count in wanted]
-    values.sort(key=_by_count)
-    values = values[:size] + [value for value in values[size:] if value.selected]
-    shown = {fold(value.value) for value in values}
-    values += [FacetValue(spelt.get(key, value), 0, True) for key, value in chosen.items() if key not in shown]
-    return tuple(sorted(values, key=_by_count))
+    listed = {fold(value) for _, value in commonest} | chosen.keys()
+    values = [(spelt.get(key, chosen.get(key, key)), key in chosen) for key in listed]
+    return tuple(sorted((FacetValue(value, counts.get(value, 0), own) for value, own in values), key=_by_count))
 
 
 def _by_count(value: FacetValue) -> tuple[int, str]:

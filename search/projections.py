@@ -127,7 +127,8 @@ class Projections:
         return problems
 
     def save(self) -> None:
-        """Write the vector index beside the catalogue, so that the next start need not read every vector there."""
+        """Write beside the catalogue what the next start would else read image by image."""
+        self.tags.save()
         self.vectors.save(vectors_path(self._catalog.data), self._vectors_applied)
         (self._catalog.data / OLD_VECTORS_FILE).unlink(missing_ok=True)
 

@@ -292,6 +292,10 @@ class TagProjection(TagStore, Protocol):
         """Hold these records and no others. Until they are all in, queries are answered by those that were there."""
         ...
 
+    def save(self) -> None:
+        """Keep what the next start would else have to make again."""
+        ...
+
     def size(self) -> int:
         """Return the bytes that it takes."""
         ...

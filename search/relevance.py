@@ -20,6 +20,8 @@ from search.encoders.places import place_names
 from search.protocols import Encoder, Records
 from search.types import Matrix, Ordinals, Scores
 
+REMEMBERED = 200_000
+"""Images whose priors are kept: those near to what is asked are near to what is asked next."""
 SLOW_S = 0.5
 """The vectors of the labels are kept on disk where it takes longer to make them."""
 
@@ -32,6 +34,8 @@ class Relevance:
         self._calibration = calibration
         self._records = records
         self._lock = threading.Lock()
+        self._known: dict[int, float] = {}
+        """Priors by ordinal. An image keeps both its ordinal and its vector in a space."""
 
     def judge(self, ordinals: Ordinals, similarity: Scores, *, library: int) -> Judge:
         """Return what turns cosines to a text into relevance, from the candidates for it and their cosines.
@@ -46,10 +50,16 @@ class Relevance:
 
     def _prior(self, ordinals: Ordinals, similarity: Scores, library: int) -> float:
         count = min(nearest_among(library), len(ordinals))
-        nearest = ordinals[np.argpartition(-similarity, count - 1)[:count]]
-        chunks = [vectors for _, vectors in self._records.embeddings(self._encoder.space, [int(o) for o in nearest])]
-        vectors = np.concatenate(chunks) if chunks else np.empty((0, self._encoder.space.dim), np.float32)
-        return float(priors(vectors, self._labels()).mean()) if len(vectors) else 0.0
+        nearest = ordinals[np.argpartition(-similarity, count - 1)[:count]].tolist()
+        new = [ordinal for ordinal in nearest if ordinal not in self._known]
+        if len(self._known) > REMEMBERED:
+            self._known = {}
+            new = nearest
+        known = self._known  # what other threads write to it is the same
+        for found, vectors in self._records.embeddings(self._encoder.space, new) if new else ():
+            known.update(zip(found.tolist(), priors(vectors, self._labels()).tolist(), strict=True))
+        of_each = [known[ordinal] for ordinal in nearest if ordinal in known]
+        return float(np.mean(of_each, dtype=np.float32)) if of_each else 0.0
 
     def _labels(self) -> Matrix:
         with self._lock:  # else several first queries would encode them side by side

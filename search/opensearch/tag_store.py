@@ -97,6 +97,9 @@ class OpenSearchTagStore:
         if before is not None:
             self._client.bulk([{"_op_type": "delete", "_index": self._state, "_id": _note(before)}])
 
+    def save(self) -> None:
+        """Do nothing: the server keeps all."""
+
     def size(self) -> int:
         """Return the bytes that the index takes, copies included."""
         name = self._current()

@@ -23,7 +23,12 @@ class Growing:
         return self._data[place]
 
     def __setitem__(self, place: int | slice, value: float) -> None:
+        self._own()
         self._data[place] = value
+
+    def over(self, values: NDArray[Any]) -> None:
+        """Hold these values in place of those there are; they are copied when they are first written to."""
+        self._data, self._size = values, len(values)
 
     def filled(self) -> NDArray[Any]:
         """Return a view of what has been written."""
@@ -55,4 +60,9 @@ class Growing:
             grown = np.full(max(size, len(self._data) * 3 // 2), self._empty, dtype=self._data.dtype)
             grown[: self._size] = self._data[: self._size]
             self._data = grown
+        self._own()
         self._size = max(self._size, size)
+
+    def _own(self) -> None:
+        if not self._data.flags.writeable:
+            self._data = self._data.copy()

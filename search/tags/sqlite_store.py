@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sqlite3
 import threading
+import uuid
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,7 +18,7 @@ from pyroaring import BitMap
 
 from search.errors import Unavailable
 from search.facets import FacetWish, check_ranges, facet_named
-from search.tags import counting, fulltext, schema, sharing, terms
+from search.tags import counting, fulltext, schema, sharing, snapshot, terms
 from search.tags.projection import Entry, Projection, Value
 from search.tags.rows import Row, row_of
 from search.types import (
@@ -33,6 +34,9 @@ from search.types import (
     TagKind,
 )
 from search.words import fold, writable
+
+SNAPSHOT_BEHIND = 0.05
+"""Share of the images that may be read from their rows when the store is opened, before a new snapshot is written."""
 
 COMPLETED_FIELDS = tuple(kind.value for kind in TagKind if kind not in (TagKind.TEXT, TagKind.MODERATION))
 
@@ -50,6 +54,7 @@ class SqliteTagStore:
         self._connections: list[sqlite3.Connection] = []
         self._projection = Projection()
         self._made, self._seen = 0, -1
+        self._since_snapshot = 0
         with _translated():
             schema.prepare(path)
         with self._reading():
@@ -89,6 +94,16 @@ class SqliteTagStore:
             value_id = _numbering(connection)
             for record in records:
                 _write(connection, row_of(record, value_id), change)
+
+    def save(self) -> None:
+        """Write what is in memory to the disk, if the next start would else read much from the rows."""
+        with self._reading() as (projection, connection):
+            if self._since_snapshot <= len(projection.alive) * SNAPSHOT_BEHIND:
+                return
+            name = uuid.uuid4().hex
+            snapshot.write(snapshot_path(self._path), name, projection)
+            connection.execute("INSERT OR REPLACE INTO meta VALUES ('snapshot', ?)", (f"{name} {self._seen}",))
+            self._since_snapshot = 0
 
     def size(self) -> int:
         """Return the bytes of the file and its log."""
@@ -252,16 +267,34 @@ class SqliteTagStore:
         try:
             made, changes = _number(connection, "made"), _number(connection, "changes")
             if made != self._made:  # a new file, or one that was made anew
-                self._projection, self._made, self._seen = Projection(), made, -1
+                self._projection, self._seen = self._snapshot(connection)
+                self._made, self._since_snapshot = made, 0
             known = "SELECT id, field, folded, label FROM value WHERE id > ? ORDER BY id"
             self._projection.add_values(
                 [Value(*row) for row in connection.execute(known, (self._projection.last_value,))]
             )
             changed = "SELECT ordinal, width, height, taken, postings FROM image WHERE changed > ? ORDER BY ordinal"
-            self._projection.apply([Entry(*row) for row in connection.execute(changed, (self._seen,))])
+            entries = [Entry(*row) for row in connection.execute(changed, (self._seen,))]
+            self._projection.apply(entries)
+            self._since_snapshot += len(entries)
             self._seen = changes
         finally:
             connection.execute("COMMIT")
+
+    def _snapshot(self, connection: sqlite3.Connection) -> tuple[Projection, int]:
+        """Return the projection as it was saved, and the change that it is complete up to."""
+        row = connection.execute("SELECT value FROM meta WHERE key = 'snapshot'").fetchone()
+        if row is not None:
+            name, seen = row[0].split()
+            kept = snapshot.read(snapshot_path(self._path), name)
+            if kept is not None:
+                return kept, int(seen)
+        return Projection(), -1
+
+
+def snapshot_path(path: Path) -> Path:
+    """Return the folder of the snapshot of a store's file."""
+    return path.with_suffix(".snapshot")
 
 
 def _scope(filter: Filter, within: BitMap | None, projection: Projection, connection: sqlite3.Connection) -> BitMap:
@@ -271,8 +304,9 @@ def _scope(filter: Filter, within: BitMap | None, projection: Projection, connec
 
 
 def bytes_of(path: Path) -> int:
-    """Return the bytes of a store's file and its log; 0 where there is none."""
-    return sum(part.stat().st_size for part in path.parent.glob(f"{path.name}*"))
+    """Return the bytes of a store's file, its log and its snapshot; 0 where there is none."""
+    parts = (*path.parent.glob(f"{path.name}*"), *snapshot_path(path).glob("*"))
+    return sum(part.stat().st_size for part in parts)
 
 
 @contextmanager

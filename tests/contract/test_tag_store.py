@@ -605,6 +605,7 @@ def live(data: st.DataObject, written: TagProjection, others: Callable[[], Seque
     written.upsert(library.values())
     for filter in filters:
         check(written, filter, list(library.values()), within)
+    written.save()
     changed = {ordinal: data.draw(records(ordinal)) for ordinal in [*library][::2]}
     gone = BitMap([*library][1::3])
     written.upsert(changed.values())
