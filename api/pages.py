@@ -6,10 +6,14 @@ from collections.abc import Sequence
 from typing import BinaryIO
 
 from api.deps import Context
+from api.map_keeper import MapKeeper
 from api.uploads import RecentPictures
+from search import saved
 from search.duplicates import DuplicateGroups
 from search.engine import Picture
 from search.errors import Unavailable
+from search.mapping import LibraryMap
+from search.saved import SavedSearch
 from search.types import Box, Facet, Filter, ImageId, ImageRecord, Query, SearchResults, SimilarBy, Vector
 from ui.backend import Labels, Library
 
@@ -21,6 +25,7 @@ class LibraryPages:
         self._context = context
         self._services = context.services
         self._recent = RecentPictures()
+        self._map = MapKeeper(context.services)
 
     def library(self) -> Library | None:
         try:
@@ -35,6 +40,13 @@ class LibraryPages:
     def facets(self, names: Sequence[str], filter: Filter, *, size: int, prefix: str = "") -> Sequence[Facet]:
         self._services.refresh()
         return self._services.tags.facets(names, filter, within=None, size=size, prefix=prefix)
+
+    def counts(self, filters: Sequence[Filter]) -> Sequence[int]:
+        return self._services.tags.counts(filters)
+
+    def map(self) -> tuple[LibraryMap | None, bool]:
+        self._services.refresh()
+        return self._map.current()
 
     def labels(self, prefix: str, *, k: int) -> Sequence[tuple[str, str, int]]:
         return self._services.tags.labels(prefix, k=k)
@@ -61,6 +73,15 @@ class LibraryPages:
 
     def remembered(self, token: str) -> Picture | None:
         return self._recent.get(token)
+
+    def saved(self) -> Sequence[SavedSearch]:
+        return self._services.catalog.saved_searches()
+
+    def save(self, search: SavedSearch) -> None:
+        self._services.catalog.change_saved_searches(lambda known: saved.with_search(known, search))
+
+    def forget(self, name: str) -> None:
+        self._services.catalog.change_saved_searches(lambda known: saved.without_search(known, name))
 
     def edit(self, id: ImageId, *, add: Labels, remove: Labels, caption: str | None, alt_text: str | None) -> None:
         self._services.catalog.edit(id, add=add, remove=remove, caption=caption, alt_text=alt_text)

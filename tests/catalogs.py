@@ -11,6 +11,7 @@ import numpy as np
 from search.calibration import Calibration, Curve
 from search.catalog.protocol import Catalog
 from search.catalog.rows import Batch, FileRow, NewImage, Root
+from search.saved import SavedSearch, with_search
 from search.types import Box, EmbeddingSpace, ImageId, Location, Tag, TagKind, Vector
 
 SPACE = EmbeddingSpace("test", 8, "f" * 32)
@@ -54,6 +55,7 @@ def a_lived_in_library(catalog: Catalog) -> None:
     write(catalog, photos, 1, **details)
     write(catalog, photos, 2, 3, 4, 5)
     catalog.activate("lite", SPACE)
+    catalog.change_saved_searches(lambda known: with_search(known, SavedSearch("Dogs", "q=dog&filter=color%3Ared")))
     catalog.note_calibration(Calibration(Curve(-0.25, 0.1), Curve(-0.3, 0.05)))
     catalog.note_profile("clip")
     again = an_image(2, models="models-2", vector=np.array([0, 0, 0.6, 0.8], np.float32))

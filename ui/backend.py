@@ -8,6 +8,8 @@ from typing import BinaryIO, Protocol
 
 from search.duplicates import DuplicateGroups
 from search.engine import Picture
+from search.mapping import LibraryMap
+from search.saved import SavedSearch
 from search.types import Box, Facet, Filter, ImageId, ImageRecord, Query, SearchResults, SimilarBy, TagKind, Vector
 
 Labels = Sequence[tuple[TagKind, str]]
@@ -30,6 +32,14 @@ class PageBackend(Protocol):
 
     def search(self, query: Query) -> SearchResults: ...
     def facets(self, names: Sequence[str], filter: Filter, *, size: int, prefix: str = "") -> Sequence[Facet]: ...
+    def counts(self, filters: Sequence[Filter]) -> Sequence[int]:
+        """Return how many images match each filter."""
+        ...
+
+    def map(self) -> tuple[LibraryMap | None, bool]:
+        """Return the latest map of the library, if there is one, and whether a newer one is being drawn."""
+        ...
+
     def labels(self, prefix: str, *, k: int) -> Sequence[tuple[str, str, int]]:
         """Return (kind, label, image count) of the commonest labels with a word that starts so."""
         ...
@@ -47,6 +57,10 @@ class PageBackend(Protocol):
         ...
 
     def remembered(self, token: str) -> Picture | None: ...
+
+    def saved(self) -> Sequence[SavedSearch]: ...
+    def save(self, search: SavedSearch) -> None: ...
+    def forget(self, name: str) -> None: ...
 
     def edit(self, id: ImageId, *, add: Labels, remove: Labels, caption: str | None, alt_text: str | None) -> None:
         """Overrule the models, for good. Texts that are None stay as they are."""

@@ -18,7 +18,7 @@ Text = str | Mapping[str, str]
 
 
 class Words:
-    """The texts of one language: ``words("search.total", count=3)``."""
+    """The texts of one language: ``words("search.pictures", count=3)``."""
 
     def __init__(self, language: str, texts: Mapping[str, Text]) -> None:
         self.language = language

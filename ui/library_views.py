@@ -7,9 +7,11 @@ from dataclasses import dataclass
 from urllib.parse import urlencode
 
 from search.duplicates import DuplicateGroups
+from search.mapping import LibraryMap
 from search.types import ImageId, ImageRecord
 from ui.language import Words
 from ui.parts import described, name_of, size_text, thumbnail
+from ui.state import Like, SearchState
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,3 +63,34 @@ def _version_view(words: Words, image: ImageRecord, differences: Sequence[str]) 
         facts=size,
         differences=tuple(differences),
     )
+
+
+@dataclass(frozen=True, slots=True)
+class RegionView:
+    """A part of the map, with the search for what is like its middle."""
+
+    title: str
+    count: str
+    url: str
+    thumbnail: str
+
+
+@dataclass(frozen=True, slots=True)
+class MapView:
+    images: int
+    regions: tuple[RegionView, ...]
+    drawing: bool
+    """Whether a map of the library as it is now is on its way."""
+
+
+def map_view(words: Words, drawn: LibraryMap | None, *, drawing: bool) -> MapView:
+    regions = tuple(
+        RegionView(
+            region.title or words("map.mixed"),
+            words("search.pictures", count=region.count),
+            SearchState(likes=(Like(region.image),)).url(),
+            thumbnail(region.image, 256),
+        )
+        for region in (drawn.regions if drawn else ())
+    )
+    return MapView(len(drawn.points) and drawn.images if drawn else 0, regions, drawing)

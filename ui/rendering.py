@@ -24,7 +24,13 @@ MODULES = ("page.js", "dropzone.js", "combobox.js")
 """Scripts of every page."""
 SEARCH_MODULES = ("facets.js", "scroll.js", "viewer.js", "boxes.js", "part.js")
 THEMES = ("light", "dark")
-NAVIGATION = (("nav.search", "/"), ("nav.duplicates", "/duplicates"))
+NAVIGATION = (
+    ("nav.search", "/"),
+    ("nav.saved", "/saved"),
+    ("nav.insights", "/insights"),
+    ("nav.map", "/map"),
+    ("nav.duplicates", "/duplicates"),
+)
 
 
 @functools.cache

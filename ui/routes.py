@@ -7,7 +7,7 @@ from fastapi.responses import HTMLResponse
 
 from ui.backend import PageBackend
 from ui.image_pages import add_image_changes, add_image_pages
-from ui.library_pages import add_library_pages
+from ui.library_pages import add_library_changes, add_library_pages
 from ui.rendering import same_origin
 from ui.search_pages import add_search_pages
 
@@ -25,4 +25,5 @@ def make_writing_router(backend: PageBackend) -> APIRouter:
     """Return the routes of what people change, for who may write."""
     router = APIRouter(default_response_class=HTMLResponse, dependencies=[Depends(same_origin)])
     add_image_changes(router, backend)
+    add_library_changes(router, backend)
     return router

@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from urllib.parse import urlencode
 
 from search import filters
 from search.facets import RANGES
@@ -69,6 +70,8 @@ class SearchView:
     sorts: tuple[Link, ...] = ()
     exports: tuple[Link, ...] = ()
     here_url: str = "/"
+    query: str = ""
+    """The parameters of the first page, to be saved."""
     next_url: str = ""
     first_url: str = ""
     """Where the list begins, on a later page."""
@@ -110,6 +113,7 @@ def search_view(words: Words, state: SearchState, results: SearchResults, pictur
         ),
         exports=tuple(Link(name.upper(), here.url(f"/export.{name}")) for name in ("csv", "json")),
         here_url=state.url(),
+        query=urlencode(here.params()),
         next_url=replace(state, cursor=results.next).url() if results.next else "",
         first_url=here.url() if state.cursor else "",
         anyway_url=anyway if not results.total and results.cutoff is not None else "",

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from search import filters
 from search.errors import InvalidQuery
-from search.facets import FACETS
+from search.facets import FACETS, starts_a_word
 from search.types import Filter, Op, Term
 from ui.backend import PageBackend
 from ui.facet_views import value_title
@@ -18,6 +19,8 @@ from ui.state import SearchState
 MOST_LABELS = 6
 MOST_VALUES = 8
 MOST_FIELDS = 4
+MOST_SAVED = 3
+MOST_SAVED = 3
 LONGEST_LABEL = 3
 """Words of what is typed that may begin a label."""
 _VALUE = re.compile(r"(-?)(\w+):([^|]*)$")
@@ -39,6 +42,7 @@ def suggestions(backend: PageBackend, words: Words, params: Mapping[str, str]) -
     typed = params.get("q", "")[:1_000]
     rest = {name: value for name, value in params.items() if name != "q"}
     tokens = typed.split()
+    yield from _saved(backend, words, typed.strip())
     if not tokens or typed.endswith(" "):
         return
     value = _VALUE.fullmatch(tokens[-1])
@@ -58,6 +62,13 @@ def suggestions(backend: PageBackend, words: Words, params: Mapping[str, str]) -
     for field in names[:MOST_FIELDS]:
         text = " ".join([*tokens[:-1], f"{sign}{field}:"])
         yield SuggestionView(words("suggest.field"), f"{sign}{field}:", text=text)
+
+
+def _saved(backend: PageBackend, words: Words, typed: str) -> Iterator[SuggestionView]:
+    """Yield saved searches with a word that starts as was typed; the first ones where nothing was."""
+    fitting = (search for search in backend.saved() if starts_a_word(typed, search.name))
+    for search in itertools.islice(fitting, MOST_SAVED):
+        yield SuggestionView(words("suggest.saved"), search.name, url=f"/?{search.query}")
 
 
 def _labels(backend: PageBackend, words: Words, rest: Mapping[str, str], tokens: list[str]) -> Iterator[SuggestionView]:

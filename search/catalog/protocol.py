@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path, PurePosixPath
 from typing import Protocol
@@ -24,6 +24,7 @@ from search.catalog.rows import (
     StoredImage,
 )
 from search.protocols import Records
+from search.saved import SavedSearch
 from search.types import EmbeddingSpace, ImageId, ImageRecord, Rejected
 
 
@@ -138,6 +139,14 @@ class Catalog(Records, Protocol):
 
         It is kept by the image's id, so it outlives a new run of the models and a return of the file.
         """
+        ...
+
+    def saved_searches(self) -> tuple[SavedSearch, ...]:
+        """Return the searches that people keep, by name."""
+        ...
+
+    def change_saved_searches(self, change: Callable[[Sequence[SavedSearch]], tuple[SavedSearch, ...]]) -> None:
+        """Keep what a function makes of the saved searches; nobody else changes them meanwhile."""
         ...
 
     def delete(self, id: ImageId) -> None:

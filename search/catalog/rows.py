@@ -12,6 +12,7 @@ from typing import Any
 from pyroaring import BitMap
 
 from search.calibration import Calibration
+from search.saved import SavedSearch
 from search.types import (
     DEFAULT_CONFIDENCE,
     PERSON,
@@ -141,6 +142,7 @@ class Remains:
     """Root, file, and why there is no image; None where a person took the image out."""
     edits: Mapping[ImageId, Edit]
     hidden: frozenset[ImageId]
+    saved: tuple[SavedSearch, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

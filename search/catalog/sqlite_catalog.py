@@ -11,7 +11,7 @@ import json
 import os
 import sqlite3
 import threading
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path, PurePosixPath
@@ -22,6 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pyroaring import BitMap
 
+from search import saved
 from search.calibration import Calibration
 from search.catalog import rows, statements
 from search.catalog.migrations import migrate, refuse_foreign
@@ -42,6 +43,7 @@ from search.catalog.rows import (
 )
 from search.errors import ConfigError, Conflict, NotFound, Unavailable
 from search.phash import distances
+from search.saved import SavedSearch
 from search.types import EmbeddingSpace, ImageId, ImageRecord, Matrix, Ordinals, Rejected, Tag, Vector
 
 FILE = "catalog.sqlite"
@@ -343,6 +345,13 @@ class SqliteCatalog:
             statements.write_edit(connection, id, edit)
         return self.record(id)
 
+    def saved_searches(self) -> tuple[SavedSearch, ...]:
+        return saved.of_json(json.loads(self._meta("saved") or "[]"))
+
+    def change_saved_searches(self, change: Callable[[Sequence[SavedSearch]], tuple[SavedSearch, ...]]) -> None:
+        with self._transaction() as (connection, _):
+            statements.set_meta(connection, "saved", json.dumps(saved.to_json(change(self.saved_searches()))))
+
     def delete(self, id: ImageId) -> None:
         """Take an image out of the library and pass it over in later runs. Its files are not touched."""
         with self._transaction() as (connection, change):
@@ -619,6 +628,7 @@ class SqliteCatalog:
             ),
             edits=self._edits([id for (id,) in self._rows("SELECT id FROM edit")]),
             hidden=frozenset(ImageId(id) for (id,) in self._rows("SELECT id FROM hidden")),
+            saved=self.saved_searches(),
         )
 
     def store_remains(self, remains: Remains) -> None:
@@ -633,6 +643,7 @@ class SqliteCatalog:
                 statements.space_number(connection, remains.space)
             statements.set_meta(connection, "space", remains.space.fingerprint if remains.space else None)
             statements.set_calibration(connection, remains.calibration)
+            statements.set_meta(connection, "saved", json.dumps(saved.to_json(remains.saved)))
             for path in remains.roots:
                 statements.root_number(connection, path)
             connection.execute("DELETE FROM file WHERE ordinal IS NULL")

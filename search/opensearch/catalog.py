@@ -52,6 +52,7 @@ from search.opensearch.state import Meta, State
 from search.opensearch.stored import files_of, record_of, said_of, stored_of
 from search.opensearch.writing import Library
 from search.patience import patiently
+from search.saved import SavedSearch
 from search.types import EmbeddingSpace, ImageId, ImageRecord, Matrix, Ordinals, Rejected, Vector
 
 log = logging.getLogger(__name__)
@@ -307,6 +308,12 @@ class OpenSearchCatalog:
             raise NotFound(f"there is no image {id} in this library")
         return record_of(source)
 
+    def saved_searches(self) -> tuple[SavedSearch, ...]:
+        return self._meta().saved
+
+    def change_saved_searches(self, change: Callable[[Sequence[SavedSearch]], tuple[SavedSearch, ...]]) -> None:
+        self._patiently(lambda: self._state.change(lambda meta: replace(meta, saved=change(meta.saved))))
+
     def delete(self, id: ImageId) -> None:
         """Take an image out of the library and pass it over in later runs. Its files are not touched."""
         if not writing.take_out(self._library, [id]):
@@ -433,6 +440,7 @@ class OpenSearchCatalog:
             rejected=tuple(rejected),
             edits={**dict(self._state.all_edits()), **dict(self._images.edits())},
             hidden=frozenset(self._state.all_hidden()),
+            saved=meta.saved,
         )
 
     def store_remains(self, remains: Remains) -> None:

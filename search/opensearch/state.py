@@ -11,12 +11,14 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from search import saved
 from search.calibration import Calibration
 from search.catalog.rows import Edit, Migrating
 from search.errors import ConfigError
 from search.opensearch.client import Client, ConflictError
 from search.opensearch.rewriting import Source, pages, read, rewrite
 from search.opensearch.stored import edit_from_json, edit_to_json, path_to_text, text_to_path
+from search.saved import SavedSearch
 from search.types import EmbeddingSpace, ImageId
 
 META = "meta"
@@ -47,6 +49,7 @@ class Meta:
     """Those whose vectors count."""
     roots: tuple[Path, ...] = ()
     """A root's number is its place here, from 1: none is ever taken away."""
+    saved: tuple[SavedSearch, ...] = ()
 
     @property
     def searched_first(self) -> list[EmbeddingSpace]:
@@ -197,6 +200,7 @@ def _meta(source: Source | None) -> Meta:
         calibration=Calibration.of(body["calibration"]) if body.get("calibration") else None,
         spaces=tuple(EmbeddingSpace(*space) for space in body["spaces"]),
         roots=tuple(Path(text_to_path(root)) for root in body["roots"]),
+        saved=saved.of_json(body.get("saved", ())),
     )
 
 
@@ -211,4 +215,5 @@ def _meta_to_json(meta: Meta) -> dict[str, Any]:
         "calibration": meta.calibration.numbers() if meta.calibration else None,
         "spaces": [space_to_json(space) for space in meta.spaces],
         "roots": [path_to_text(str(root)) for root in meta.roots],
+        "saved": saved.to_json(meta.saved),
     }

@@ -169,6 +169,7 @@ def store_remains(library: Library, remains: Remains) -> None:
             coming_profile=remains.coming_profile,
             space=remains.space,
             calibration=remains.calibration,
+            saved=remains.saved,
         )
     )
     rejected: dict[FileKey, Source | None] = {

@@ -1,12 +1,13 @@
 """What the catalogue promises: nothing lost, nothing twice, and what people said has the last word."""
 
+import functools
 import os
 import sqlite3
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path, PurePosixPath
@@ -32,8 +33,9 @@ from search.catalog.protocol import Catalog
 from search.catalog.rows import Batch, KnownFile, Migrating, Root
 from search.catalog.sqlite_catalog import FILE, SqliteCatalog
 from search.config import Config, load_config
-from search.errors import ConfigError, Conflict, NotFound, Unavailable
+from search.errors import ConfigError, Conflict, InvalidQuery, NotFound, Unavailable
 from search.opensearch.catalog import OpenSearchCatalog
+from search.saved import SavedSearch, with_search, without_search
 from search.types import EmbeddingSpace, Location, Rejected, Tag, TagKind
 
 
@@ -503,3 +505,19 @@ def test_a_writer_to_sqlite_that_is_killed_leaves_whole_batches_only(tmp_path: P
             assert counts["images"] == counts["files"] > 0
             assert catalog.check() == []
             assert len(catalog.changes_since(0).upserted) == counts["images"]
+
+
+def test_saved_searches_are_kept_by_name_and_forgotten(catalog: Catalog) -> None:
+    assert catalog.saved_searches() == ()
+    for search in (SavedSearch("Sea", "q=sea"), SavedSearch("dogs", "q=dog"), SavedSearch("DOGS", "q=two+dogs")):
+        catalog.change_saved_searches(functools.partial(_kept, search=search))
+    assert catalog.saved_searches() == (SavedSearch("DOGS", "q=two+dogs"), SavedSearch("Sea", "q=sea"))
+    catalog.change_saved_searches(lambda known: without_search(known, "dogs"))
+    assert catalog.saved_searches() == (SavedSearch("Sea", "q=sea"),)
+    with pytest.raises(InvalidQuery, match="name"):
+        catalog.change_saved_searches(lambda known: with_search(known, SavedSearch(" ", "q=sea")))
+    assert catalog.saved_searches() == (SavedSearch("Sea", "q=sea"),)
+
+
+def _kept(known: Sequence[SavedSearch], *, search: SavedSearch) -> tuple[SavedSearch, ...]:
+    return with_search(known, search)
