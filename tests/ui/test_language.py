@@ -51,7 +51,13 @@ def test_no_template_holds_a_text_of_its_own() -> None:
     for path in UI.glob("templates/*"):
         plain = re.sub(r"\{%.*?%\}|\{\{.*?\}\}|\{#.*?#\}", " ", path.read_text(), flags=re.DOTALL)
         bare = re.sub(r"<[^>]*>", " ", plain)
-        words = set(re.findall(r"[A-Za-z]{2,}", re.sub(r"&[a-z]+;", " ", bare))) - {"Snapseek", "snapseek", "index", "openapi", "json"}
+        words = set(re.findall(r"[A-Za-z]{2,}", re.sub(r"&[a-z]+;", " ", bare))) - {
+            "Snapseek",
+            "snapseek",
+            "index",
+            "openapi",
+            "json",
+        }
         assert words - {"Pictures"} == set(), path.name
 
 

@@ -103,16 +103,16 @@ function start(root) {
     zoom = Math.min(MOST_ZOOM, Math.max(1, zoom * factor));
     const after = under(left, top);
     middle = [0, 1].map((axis) => middle[axis] + before[axis] - after[axis]);
-    keepIn();
+    stayInside();
   }
 
   function move(byX, byY) {
     const [wide, high] = size();
     middle = [middle[0] - byX / (zoom * wide), middle[1] - byY / (zoom * high)];
-    keepIn();
+    stayInside();
   }
 
-  function keepIn() {
+  function stayInside() {
     const half = 0.5 / zoom;
     middle = middle.map((value) => Math.min(1 - half, Math.max(half, value)));
     plan();

@@ -19,7 +19,12 @@ function show(next) {
   dialog.querySelector("[data-viewer-next]").disabled = at === all.length - 1;
   if (at >= all.length - 4) document.querySelector("[data-more] a")?.click();
   history.replaceState({ viewer: true }, "", link.href);
-  htmx.ajax("GET", link.getAttribute("href"), { target: body, swap: "innerHTML" }).then(() => { body.scrollTop = 0; });
+  htmx.ajax("GET", link.getAttribute("href"), { target: body, swap: "innerHTML" }).then(() => {
+    body.scrollTop = 0;
+    // The small picture is here already and stands in for the large one until that is.
+    const frame = body.querySelector("[data-frame] img");
+    if (frame) frame.style.background = `0 0 / cover url("${link.querySelector("img").currentSrc}")`;
+  });
 }
 
 function step(by) {
