@@ -61,6 +61,7 @@ def create_app(services: Services) -> FastAPI:
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         yield
+        context.media.close()
         pool.close()
 
     app = with_routes(lifespan=lifespan)

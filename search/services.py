@@ -237,7 +237,7 @@ def library_status(config: Config, catalog: Catalog) -> dict[str, Any]:
         "bytes": {
             "catalog": sum(catalog.sizes().values()),
             **sizes(config),
-            "thumbnails": _size(config.data / "thumbnails", "*/*.webp"),
+            "thumbnails": _size(config.data / "thumbnails", "*/*"),
         },
         "queue": {},
     }

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated
 from urllib.parse import quote
 
-from fastapi import APIRouter, Query, Response
+from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import FileResponse
 
 from api.auth import Scope
@@ -17,7 +17,7 @@ from search.errors import InvalidQuery
 router = APIRouter(tags=["images"])
 
 BINARY: dict[str, dict[str, str]] = {"image/*": {}}
-WEBP: dict[str, dict[str, str]] = {"image/webp": {}}
+THUMBNAIL: dict[str, dict[str, str]] = {"image/webp": {}, "image/avif": {}}
 MEDIA_HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "Content-Security-Policy": "sandbox; default-src 'none'; style-src 'unsafe-inline'",
@@ -39,14 +39,20 @@ def original(context: ContextDep, id: ImageIdDep) -> FileResponse:
     return FileResponse(path, media_type=mime_type, headers={**MEDIA_HEADERS, "Content-Disposition": disposition})
 
 
-@router.get("/v1/images/{id}/thumbnail", response_class=FileResponse, responses={200: {"content": WEBP}})
+@router.get("/v1/images/{id}/thumbnail", response_class=FileResponse, responses={200: {"content": THUMBNAIL}})
 def thumbnail(
-    context: ContextDep, id: ImageIdDep, size: Annotated[int, Query(description="256, 512 or 1024 pixels")] = 512
+    request: Request,
+    context: ContextDep,
+    id: ImageIdDep,
+    size: Annotated[int, Query(description="256, 512 or 1024 pixels")] = 512,
 ) -> FileResponse:
-    """Return a reduced copy as WebP, upright and without metadata."""
+    """Return a reduced copy, upright and without metadata: WebP, or AVIF where that is accepted and there already."""
     if size not in SIZES:
         raise InvalidQuery(f"size must be one of {', '.join(map(str, SIZES))}, got {size}")
-    headers = {**MEDIA_HEADERS, "Cache-Control": "private, max-age=31536000, immutable"}
+    headers = {**MEDIA_HEADERS, "Cache-Control": "private, max-age=31536000, immutable", "Vary": "Accept"}
+    smaller = context.media.avif(id, size) if "image/avif" in request.headers.get("accept", "") else None
+    if smaller is not None:
+        return FileResponse(smaller, media_type="image/avif", headers=headers)
     return FileResponse(context.media.thumbnail(id, size), media_type="image/webp", headers=headers)
 
 

@@ -1,4 +1,5 @@
 import io
+import time
 
 import pytest
 from libraries import HOSTILE_NAME, photos
@@ -147,3 +148,19 @@ def test_an_original_that_was_changed_on_disk_is_not_served_as_what_it_was(own_c
 
 def test_the_hostile_name_is_given_as_it_is_in_json(client: TestClient) -> None:
     assert client.get(f"/v1/images/{id_of(client, '*coffee*')}").json()["files"] == [HOSTILE_NAME]
+
+
+def test_a_thumbnail_is_avif_where_that_is_accepted_and_written_meanwhile(client: TestClient) -> None:
+    id = client.get("/v1/search").json()["hits"][0]["id"]
+    url, accepts = f"/v1/images/{id}/thumbnail?size=256", {"Accept": "image/avif,image/webp,*/*"}
+    until = time.monotonic() + 60
+    while (answer := client.get(url, headers=accepts)).headers["content-type"] == "image/webp":
+        assert answer.headers["vary"] == "Accept"
+        assert time.monotonic() < until
+        time.sleep(0.05)
+    assert answer.headers["content-type"] == "image/avif"
+    with Image.open(io.BytesIO(answer.content)) as avif:
+        assert (avif.format, max(avif.size)) == ("AVIF", 256)
+    plain = client.get(url, headers={"Accept": "image/webp"})
+    assert plain.headers["content-type"] == "image/webp"
+    assert len(answer.content) < len(plain.content)

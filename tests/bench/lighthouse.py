@@ -1,4 +1,4 @@
-"""Lighthouse over the search page of a library with at least 48 pictures: `python tests/bench/lighthouse.py LIBRARY [FORM]`.
+"""Lighthouse over the search page of a library of 48 pictures or more: `tests/bench/lighthouse.py LIBRARY [FORM]`.
 
 FORM is `mobile` (a slow phone on a slow line, Lighthouse's default) or `desktop`. Needs npx, which fetches Lighthouse,
 and Chromium. Prints the scores and the figures behind them; exit status 1 where one is below what is promised.

@@ -219,8 +219,9 @@ def test_more_pictures_come_as_one_scrolls_and_each_page_has_an_address(browse: 
     page.wait_for_url(lambda url: "cursor" not in url)
 
 
-def test_nothing_moves_while_pictures_arrive(browse: Open) -> None:
-    page = browse()
+@pytest.mark.parametrize("width", [DESK, PHONE])
+def test_nothing_moves_while_pictures_arrive(browse: Open, width: int) -> None:
+    page = browse(width=width)
     shift = page.evaluate(
         """() => new Promise((done) => {
           let sum = 0;

@@ -42,5 +42,4 @@ document.addEventListener("paste", (event) => {
   if (look(event.clipboardData.files)) event.preventDefault();
 });
 
-form.classList.add("immediate");
 field.addEventListener("change", () => field.files.length && send());
