@@ -1,27 +1,213 @@
-"""Words to images by BM25 over the full-text table."""
+"""Words to images by BM25 over the full-text table.
+
+SQLite scores about a million images a second, and a common word stands at a third of a library. So what a word that
+many images hold scores is kept: BM25 of several words is the sum of theirs. What has changed since is asked for anew;
+how many images there are and how long their texts, which the kept scores know too, may be off by `OUTDATED`.
+"""
 
 from __future__ import annotations
 
 import sqlite3
+import threading
+from collections import OrderedDict
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 
+import numpy as np
+from numpy.typing import NDArray
 from pyroaring import BitMap
 
+from search.bitmaps import ordinals_of
 from search.tags.postings import WEIGHTS
+from search.types import Ordinals, Scores
 from search.words import telling_words
 
 _BM25 = f"bm25(words, {', '.join(map(str, WEIGHTS.values()))})"
 
+KEPT_FROM = 5_000
+"""Images that hold a word at least, for its scores to be kept."""
+KEPT_ROWS = 30_000_000
+"""Scores that are kept in all, at eight bytes; words that were not asked for longest go first."""
+STEMS = 100_000
+"""Words whose stems are remembered."""
+OUTDATED = 0.01
+"""Share of a word's images that may have changed before its scores are all asked for anew."""
+RUNS, GAP = 32, 256
+"""Changed images are asked for in so many runs of ordinals at most, which may hold gaps of that length."""
 
-def search(connection: sqlite3.Connection, text: str, allowed: BitMap | None, k: int) -> list[tuple[int, float]]:
-    """Return the k best images, best first, with positive scores; ties by ordinal. Text without a word finds none."""
-    query = " OR ".join(f'"{word}"' for word in telling_words(text))
-    if not query or k < 1:
-        return []
-    best_first = f"SELECT rowid, -{_BM25} AS score FROM words WHERE words MATCH ? ORDER BY score DESC, rowid"
-    found: list[tuple[int, float]] = []
-    for ordinal, score in connection.execute(best_first, (query,)):
-        if allowed is None or ordinal in allowed:
-            found.append((ordinal, score))
-            if len(found) == k:
-                break
-    return found
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """The images that hold a word, ascending, and the BM25 of each."""
+
+    ordinals: Ordinals
+    scores: Scores
+    changed: BitMap
+    """Images that were written since; what is said of them here does not count."""
+
+
+class WordScores:
+    """Safe for threads. `note` must hear of every change before a search that is to see it."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._kept: OrderedDict[str, Kept] = OrderedDict()
+        self._changes = 0
+        self._stems: dict[str, str] = {}
+
+    def forget(self) -> None:
+        with self._lock:
+            self._kept.clear()
+            self._changes += 1
+
+    def note(self, ordinals: BitMap) -> None:
+        """Note that images were written or deleted."""
+        if not ordinals:
+            return
+        with self._lock:
+            self._changes += 1
+            for word, kept in self._kept.items():
+                self._kept[word] = replace(kept, changed=kept.changed | ordinals)
+
+    def restore(self, words: Mapping[str, Kept]) -> None:
+        """Take in what was kept by another process."""
+        with self._lock:
+            self._kept = OrderedDict(words)
+
+    def search(
+        self, connection: sqlite3.Connection, text: str, allowed: BitMap | None, k: int
+    ) -> tuple[Ordinals, Scores]:
+        """Return the k best images, best first, with positive scores; ties by ordinal.
+
+        Text without a word finds none. ``connection`` must be of the thread that calls.
+        """
+        found = [self._of(connection, word) for word in telling_words(text)] if k > 0 else []
+        found = [(ordinals, scores) for ordinals, scores in found if len(ordinals)]
+        if not found:
+            return np.empty(0, np.uint32), np.empty(0, np.float32)
+        sums = np.zeros(max(int(ordinals[-1]) for ordinals, _ in found) + 1, np.float64)
+        for ordinals, scores in found:
+            sums[ordinals] += scores
+        if allowed is not None:
+            inside = ordinals_of(allowed)
+            inside = inside[: np.searchsorted(inside, len(sums))]
+            among = inside[sums[inside] > 0]
+        else:
+            among = np.flatnonzero(sums).astype(np.uint32)
+        return _best(among, sums[among].astype(np.float32), k)
+
+    def _of(self, connection: sqlite3.Connection, word: str) -> tuple[Ordinals, Scores]:
+        """Return the images that hold a word, ascending, and the BM25 of each."""
+        stem = self._stem(connection, word)
+        with self._lock:
+            kept, changes = self._kept.get(stem), self._changes
+            if kept is not None:
+                self._kept.move_to_end(stem)
+        if kept is not None:
+            if not kept.changed:
+                return kept.ordinals, kept.scores
+            runs = _runs(kept.changed)
+            if len(kept.changed) <= OUTDATED * len(kept.ordinals) and len(runs) <= RUNS:
+                return _mended(connection, word, kept, runs)
+        ordinals, scores = asked(connection, word)
+        if len(ordinals) >= KEPT_FROM:
+            self._keep(stem, Kept(ordinals, scores, BitMap()), changes)
+        return ordinals, scores
+
+    def _stem(self, connection: sqlite3.Connection, word: str) -> str:
+        if word not in self._stems:
+            if len(self._stems) >= STEMS:
+                self._stems = {}
+            self._stems[word] = stem_of(connection, word)
+        return self._stems[word]
+
+    def _keep(self, stem: str, kept: Kept, changes: int) -> None:
+        with self._lock:
+            if changes != self._changes:  # written to meanwhile: it may not hold that
+                return
+            self._kept[stem] = kept
+            self._kept.move_to_end(stem)
+            rows = sum(len(one.ordinals) for one in self._kept.values())
+            while rows > KEPT_ROWS and len(self._kept) > 1:
+                rows -= len(self._kept.popitem(last=False)[1].ordinals)
+
+
+def asked(connection: sqlite3.Connection, word: str, first: int = 0, last: int = 2**62) -> tuple[Ordinals, Scores]:
+    """Return the images among some that hold a word, ascending, and the BM25 of each, from the table."""
+    rows = connection.execute(
+        f"SELECT rowid, -{_BM25} FROM words WHERE words MATCH ? AND rowid BETWEEN ? AND ?", (f'"{word}"', first, last)
+    ).fetchall()
+    if not rows:
+        return np.empty(0, np.uint32), np.empty(0, np.float32)
+    ordinals, scores = zip(*rows, strict=True)
+    return np.array(ordinals, np.uint32), np.array(scores, np.float32)
+
+
+def prepare(connection: sqlite3.Connection) -> None:
+    """Make the tables, of this connection alone, that tell stems and how many images hold them."""
+    for table in (
+        "held USING fts5vocab('main', 'words', 'row')",
+        "stemmed USING fts5 (word, tokenize = 'porter unicode61')",
+        "stem USING fts5vocab('temp', 'stemmed', 'row')",
+    ):
+        connection.execute(f"CREATE VIRTUAL TABLE IF NOT EXISTS temp.{table}")
+
+
+def stem_of(connection: sqlite3.Connection, word: str) -> str:
+    """Return what the table looks for when it is asked for a word."""
+    prepare(connection)
+    connection.execute("INSERT INTO temp.stemmed VALUES (?)", (word,))
+    stems = connection.execute("SELECT term FROM temp.stem").fetchall()
+    connection.execute("DELETE FROM temp.stemmed")
+    return " ".join(sorted(stem for (stem,) in stems))
+
+
+def common(connection: sqlite3.Connection, images: int) -> Iterator[tuple[str, Kept]]:
+    """Yield the words that are worth keeping for the next start: held by many images, and not by nearly all.
+
+    A stem that is no stem of itself is left out: it cannot be asked for.
+    """
+    stems = connection.execute(
+        "SELECT term, doc FROM temp.held WHERE doc >= ? AND doc <= ? ORDER BY doc DESC", (KEPT_FROM, images // 2)
+    ).fetchall()
+    rows = 0
+    for stem, count in stems:
+        rows += count
+        if rows > KEPT_ROWS:
+            return
+        ordinals, scores = asked(connection, stem)
+        if len(ordinals) == count:
+            yield stem, Kept(ordinals, scores, BitMap())
+
+
+def _mended(
+    connection: sqlite3.Connection, word: str, kept: Kept, runs: list[tuple[int, int]]
+) -> tuple[Ordinals, Scores]:
+    """Return what is kept of a word, with the images that were written since as they are now."""
+    stays = ~np.isin(kept.ordinals, ordinals_of(kept.changed), assume_unique=True)
+    parts = [(kept.ordinals[stays], kept.scores[stays])]
+    for first, last in runs:
+        ordinals, scores = asked(connection, word, first, last)
+        new = np.isin(ordinals, ordinals_of(kept.changed), assume_unique=True)
+        parts.append((ordinals[new], scores[new]))
+    ordinals = np.concatenate([part for part, _ in parts])
+    order = np.argsort(ordinals, kind="stable")
+    return ordinals[order], np.concatenate([part for _, part in parts])[order]
+
+
+def _runs(changed: BitMap) -> list[tuple[int, int]]:
+    """Return the first and last of each run of ordinals, those with small gaps together."""
+    ordinals = ordinals_of(changed).astype(np.int64)
+    breaks = np.flatnonzero(np.diff(ordinals) > GAP)
+    firsts = ordinals[np.concatenate([[0], breaks + 1])]
+    lasts = ordinals[np.concatenate([breaks, [len(ordinals) - 1]])]
+    return list(zip(firsts.tolist(), lasts.tolist(), strict=True))
+
+
+def _best(ordinals: Ordinals, scores: Scores, k: int) -> tuple[Ordinals, Scores]:
+    if k < len(scores):
+        least = np.partition(scores, len(scores) - k)[len(scores) - k]
+        first: NDArray[np.intp] = np.flatnonzero(scores >= least)
+        ordinals, scores = ordinals[first], scores[first]
+    order = np.argsort(-scores, kind="stable")[:k]
+    return ordinals[order], scores[order]

@@ -16,26 +16,35 @@ import numpy as np
 from numpy.typing import NDArray
 from pyroaring import BitMap
 
+from search.tags.fulltext import Kept
 from search.tags.projection import COLUMNS, NUMBERS, PLACES, Projection, Value
 from search.vectors.files import Damaged, locked, read_sections, read_state, write_sections, write_state
+
+FORMAT = 1
 
 logger = logging.getLogger(__name__)
 
 
-def write(folder: Path, name: str, projection: Projection) -> None:
-    """Write a projection; what was there before stays until it is whole."""
+def write(folder: Path, name: str, projection: Projection, words: Mapping[str, Kept], changed: BitMap) -> None:
+    """Write a projection and scores of words, which know nothing of the images that ``changed``.
+
+    What was there before stays until it is whole.
+    """
     with locked(folder):
-        write_state(folder, {"name": name, "projection": write_sections(folder, "projection", _sections(projection))})
+        sections = {**_sections(projection), **_sections_of(words, changed)}
+        write_state(
+            folder, {"format": FORMAT, "name": name, "projection": write_sections(folder, "projection", sections)}
+        )
 
 
-def read(folder: Path, name: str) -> Projection | None:
-    """Return the projection that was written under a name, its arrays mapped; None where that is not there."""
+def read(folder: Path, name: str) -> tuple[Projection, dict[str, Kept]] | None:
+    """Return what was written under a name, its arrays mapped; None where that is not there."""
     state = read_state(folder)
-    if state is None or state["name"] != name:
+    if state is None or (state.get("format"), state["name"]) != (FORMAT, name):
         return None
     try:
         sections, _ = read_sections(folder, state["projection"])
-        return _projection(sections)
+        return _projection(sections), _words(sections)
     except (Damaged, OSError, ValueError, KeyError) as error:
         logger.warning("the snapshot in %s is damaged (%s); the tags are read one by one", folder, error)
         return None
@@ -51,6 +60,23 @@ def _sections(projection: Projection) -> dict[str, NDArray[Any]]:
         "bitmap bytes": np.fromiter(map(len, sets.values()), np.int64, len(sets)),
         **{name: projection.columns[name].filled() for name in (*NUMBERS, *PLACES, *COLUMNS)},
     }
+
+
+def _sections_of(words: Mapping[str, Kept], changed: BitMap) -> dict[str, NDArray[Any]]:
+    return {
+        "words": np.frombuffer(json.dumps(list(words)).encode(), np.uint8),
+        "changed": np.frombuffer(changed.serialize(), np.uint8),
+        "word lengths": np.array([len(kept.ordinals) for kept in words.values()], np.int64),
+        "word ordinals": np.concatenate([np.empty(0, np.uint32), *(kept.ordinals for kept in words.values())]),
+        "word scores": np.concatenate([np.empty(0, np.float32), *(kept.scores for kept in words.values())]),
+    }
+
+
+def _words(sections: Mapping[str, NDArray[Any]]) -> dict[str, Kept]:
+    words, changed = json.loads(sections["words"].tobytes()), BitMap.deserialize(sections["changed"].tobytes())
+    ends = np.cumsum(sections["word lengths"])[:-1]
+    ordinals, scores = np.split(sections["word ordinals"], ends), np.split(sections["word scores"], ends)
+    return {word: Kept(ordinals[place], scores[place], changed) for place, word in enumerate(words)}
 
 
 def _projection(sections: Mapping[str, NDArray[Any]]) -> Projection:

@@ -13,7 +13,6 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from contextlib import contextmanager
 from pathlib import Path
 
-import numpy as np
 from pyroaring import BitMap
 
 from search.errors import Unavailable
@@ -55,6 +54,7 @@ class SqliteTagStore:
         self._projection = Projection()
         self._made, self._seen = 0, -1
         self._since_snapshot = 0
+        self._words = fulltext.WordScores()
         with _translated():
             schema.prepare(path)
         with self._reading():
@@ -98,12 +98,28 @@ class SqliteTagStore:
     def save(self) -> None:
         """Write what is in memory to the disk, if the next start would else read much from the rows."""
         with self._reading() as (projection, connection):
-            if self._since_snapshot <= len(projection.alive) * SNAPSHOT_BEHIND:
+            images = len(projection.alive)
+            if self._since_snapshot <= images * SNAPSHOT_BEHIND:
                 return
+        words, upto = self._common_words(connection, images)  # takes a while, and queries go on meanwhile
+        with self._reading() as (projection, connection):
+            changed = connection.execute("SELECT ordinal FROM image WHERE changed > ?", (upto,))
             name = uuid.uuid4().hex
-            snapshot.write(snapshot_path(self._path), name, projection)
+            folder = snapshot_path(self._path)
+            snapshot.write(folder, name, projection, words, BitMap(ordinal for (ordinal,) in changed))
             connection.execute("INSERT OR REPLACE INTO meta VALUES ('snapshot', ?)", (f"{name} {self._seen}",))
             self._since_snapshot = 0
+
+    def _common_words(self, connection: sqlite3.Connection, images: int) -> tuple[dict[str, fulltext.Kept], int]:
+        """Return what the words that many images hold score, and the change at which they do."""
+        with _translated():
+            fulltext.prepare(connection)
+            connection.execute("BEGIN")  # one state of the file for all of them
+            try:
+                upto = _number(connection, "changes")
+                return dict(fulltext.common(connection, images)), upto
+            finally:
+                connection.execute("COMMIT")
 
     def size(self) -> int:
         """Return the bytes of the file and its log."""
@@ -145,13 +161,10 @@ class SqliteTagStore:
         Only images that match ``filter`` and lie ``within``. Words are stemmed and any of them may match; scores are
         positive. Ties: lower ordinal first.
         """
-        allowed = None
-        if filter or within is not None:
-            with self._reading() as (projection, connection):
-                allowed = _scope(filter, within, projection, connection)
+        with self._reading() as (projection, connection):
+            allowed = _scope(filter, within, projection, connection) if filter or within is not None else None
         with _translated():
-            found = fulltext.search(self._connection(), text, allowed, k)
-        return np.array([o for o, _ in found], dtype=np.uint32), np.array([s for _, s in found], dtype=np.float32)
+            return self._words.search(connection, text, allowed, k)
 
     def search_labels(
         self, labels: Mapping[tuple[TagKind, str], float], *, filter: Filter, within: BitMap | None = None, k: int
@@ -267,6 +280,7 @@ class SqliteTagStore:
         try:
             made, changes = _number(connection, "made"), _number(connection, "changes")
             if made != self._made:  # a new file, or one that was made anew
+                self._words.forget()
                 self._projection, self._seen = self._snapshot(connection)
                 self._made, self._since_snapshot = made, 0
             known = "SELECT id, field, folded, label FROM value WHERE id > ? ORDER BY id"
@@ -276,6 +290,7 @@ class SqliteTagStore:
             changed = "SELECT ordinal, width, height, taken, postings FROM image WHERE changed > ? ORDER BY ordinal"
             entries = [Entry(*row) for row in connection.execute(changed, (self._seen,))]
             self._projection.apply(entries)
+            self._words.note(BitMap(entry.ordinal for entry in entries))
             self._since_snapshot += len(entries)
             self._seen = changes
         finally:
@@ -288,7 +303,9 @@ class SqliteTagStore:
             name, seen = row[0].split()
             kept = snapshot.read(snapshot_path(self._path), name)
             if kept is not None:
-                return kept, int(seen)
+                projection, words = kept
+                self._words.restore(words)
+                return projection, int(seen)
         return Projection(), -1
 
 
