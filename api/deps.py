@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated, Any
 
 from fastapi import Depends, Path, Request, Response
@@ -13,7 +13,7 @@ from indexer.lookup import PictureLookup
 from indexer.media import Media
 from search.engine import Picture
 from search.services import Services
-from search.types import Box, ImageId
+from search.types import Box, ImageId, ImageRecord
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +24,10 @@ class Context:
     lookup: PictureLookup
     media: Media
     keys: Keys
+
+    def told(self, record: ImageRecord) -> ImageRecord:
+        """Return a record as it may be told: without its place where the options say so."""
+        return record if self.services.config.show_places else replace(record, location=None)
 
     def part(self, id: ImageId, box: Box) -> Picture:
         """Return what to search by for a part of an image. Raises NotFound, InvalidQuery where it is too small."""

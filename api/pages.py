@@ -55,7 +55,7 @@ class LibraryPages:
         return self._services.engine.embedding(id)
 
     def record(self, id: ImageId) -> ImageRecord:
-        return self._services.catalog.record(id)
+        return self._context.told(self._services.catalog.record(id))
 
     def similar(self, id: ImageId, *, by: SimilarBy, filter: Filter, k: int) -> SearchResults:
         self._services.refresh()

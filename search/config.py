@@ -65,6 +65,11 @@ class Config(BaseSettings):
     port: int = Field(
         default=8000, ge=0, le=65535, description="Port that `snapseek serve` binds to; 0 takes a free one."
     )
+    show_places: bool = Field(
+        default=True,
+        description="Tell on pages and over HTTP where a picture was taken. The original files, which can be"
+        " downloaded, may hold it all the same.",
+    )
     api_keys: str = Field(
         default="",
         description="Keys for any address but loopback: `sha256-of-key:scope+scope`, separated by commas."

@@ -108,7 +108,6 @@ def image_view(
     matched: Collection[tuple[TagKind, str]] = (),
     why: Sequence[str] = (),
     asked: SearchState | None = None,
-    places_shown: bool = True,
     said: str = "",
 ) -> ImageView:
     """Return an image; ``matched``: the labels that were asked for; ``why``: what else it was found by."""
@@ -133,7 +132,7 @@ def image_view(
         boxes=tuple(view for view in tags if view.box and view.number in counted),
         labels=tuple(LabelView(kind, words(f"kind.{kind}"), label) for kind, label in labels),
         kinds=tuple((kind.value, words(f"kind.{kind}")) for kind in KINDS_TO_ADD),
-        facts=tuple(_facts(words, image, places_shown)),
+        facts=tuple(_facts(words, image)),
         files=image.files,
         why=tuple(why),
         similar=hit_views(words, similar),
@@ -189,7 +188,7 @@ def _groups(
             yield TagGroup(words(f"kind.{kind}"), by, len(sources) > 1, sure, rest)
 
 
-def _facts(words: Words, image: ImageRecord, places_shown: bool) -> Iterable[tuple[str, str]]:
+def _facts(words: Words, image: ImageRecord) -> Iterable[tuple[str, str]]:
     size = words("image.size-is", width=str(image.width), height=str(image.height), bytes=size_text(words, image.bytes))
     yield words("image.size"), size
     yield words("image.format"), image.mime_type.removeprefix("image/").upper()
@@ -197,6 +196,6 @@ def _facts(words: Words, image: ImageRecord, places_shown: bool) -> Iterable[tup
         yield words("image.taken"), f"{words.date(image.taken_at)}, {image.taken_at:%H:%M}"
     if image.camera:
         yield words("image.camera"), image.camera
-    if image.location and places_shown:
+    if image.location:
         yield words("image.place"), f"{image.location.latitude:.5f}, {image.location.longitude:.5f}"
     yield words("image.indexed"), words.date(image.indexed_at)

@@ -143,6 +143,8 @@ def local_path(address: str) -> str:
 
 def same_origin(request: Request) -> None:
     """Refuse a form that another site sent: a browser adds to every request what it knows of the person here."""
+    if request.method in ("GET", "HEAD"):
+        return
     site = request.headers.get("sec-fetch-site")
     origin = request.headers.get("origin")
     foreign = site not in ("same-origin", "none") if site else origin not in (None, str(request.base_url).rstrip("/"))

@@ -26,9 +26,9 @@ MEDIA_HEADERS = {
 
 
 @router.get("/v1/images/{id}")
-def image(services: ServicesDep, id: ImageIdDep) -> ImageOut:
+def image(services: ServicesDep, context: ContextDep, id: ImageIdDep) -> ImageOut:
     """Return everything known of one image."""
-    return ImageOut.from_domain(services.catalog.record(id))
+    return ImageOut.from_domain(context.told(services.catalog.record(id)))
 
 
 @router.get("/v1/images/{id}/file", response_class=FileResponse, responses={200: {"content": BINARY}})
@@ -57,7 +57,7 @@ def thumbnail(
 
 
 @router.patch("/v1/images/{id}", dependencies=[needs(Scope.WRITE)])
-def change(services: ServicesDep, id: ImageIdDep, body: ImagePatch) -> ImageOut:
+def change(services: ServicesDep, context: ContextDep, id: ImageIdDep, body: ImagePatch) -> ImageOut:
     """Overrule the models: add and remove tags, write caption and alt text. Kept when the image is indexed again."""
     record = services.catalog.edit(
         id,
@@ -67,7 +67,7 @@ def change(services: ServicesDep, id: ImageIdDep, body: ImagePatch) -> ImageOut:
         alt_text=body.alt_text,
     )
     services.noted()
-    return ImageOut.from_domain(record)
+    return ImageOut.from_domain(context.told(record))
 
 
 @router.delete("/v1/images/{id}", dependencies=[needs(Scope.WRITE)], status_code=204)

@@ -4,8 +4,13 @@ from html.parser import HTMLParser
 from urllib.parse import parse_qs, urlencode, urlsplit
 
 import pytest
-from libraries import HOSTILE_NAME, PLACES, photos
+from libraries import HOSTILE_NAME, PLACES, index, photos
+from PIL import Image
 from starlette.testclient import TestClient
+
+from api.app import create_app
+from search.config import load_config
+from search.services import open_services
 
 
 class Page(HTMLParser):
@@ -309,3 +314,18 @@ def test_words_are_offered_as_filters_by_a_link_that_takes_them_out(client: Test
     assert state == {"filter": ["object:cat"], "sort": ["newest"]}
     _, narrowed = page(client, link)
     assert "Narrow to" not in narrowed
+
+
+@pytest.mark.parametrize("shown", [True, False])
+def test_places_are_told_only_where_the_options_let_them(tmp_path, shown: bool) -> None:
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    exif = Image.Exif()
+    exif.get_ifd(0x8825).update({1: "N", 2: (52.0, 30.0, 0.0), 3: "E", 4: (13.0, 24.0, 0.0)})
+    Image.new("RGB", (64, 48), "teal").save(folder / "there.jpg", exif=exif)
+    index(tmp_path / "library", folder)
+    options = load_config(data=tmp_path / "library", show_places=shown)
+    with open_services(options) as services, TestClient(create_app(services), base_url="http://127.0.0.1") as client:
+        (hit,) = client.get("/v1/search").json()["hits"]
+        assert ("52.50000, 13.40000" in page(client, f"/images/{hit['id']}")[1]) is shown
+        assert (client.get(f"/v1/images/{hit['id']}").json()["location"] is not None) is shown
