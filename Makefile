@@ -1,6 +1,7 @@
 # `make` lists what there is to do.
 PYTHON ?= python3
 PORT ?= 8000
+WORK ?= bench-work
 DATA ?= snapseek-data
 BIN := .venv/bin
 UV := $(BIN)/uv
@@ -10,10 +11,10 @@ COMPILE := $(UV) pip compile pyproject.toml --quiet --universal --python-version
 export HF_HUB_OFFLINE := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo serve test check format eval lock openapi build clean
+.PHONY: help setup demo serve test check format eval bench bench-check lock openapi build clean
 
 help: ## Show this list
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-9s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-11s %s\n", $$1, $$2}'
 
 # Stamps: each says that an environment fits its lock, and is made again when the lock or the project changes.
 $(UV):
@@ -62,6 +63,32 @@ format: setup ## Format and mend what can be mended by itself
 eval: setup ## Measure quality on described PHOTOS against docs/quality.json; KEEP=1 keeps the result there
 	$(BIN)/snapseek eval "$(PHOTOS)" --profile "$(or $(PROFILE),lite)" --against docs/quality.json \
 		$(if $(KEEP),--keep docs/quality.json --page docs/quality.md)
+
+.venv-bench/all.stamp: requirements-core.lock pyproject.toml | $(UV)
+	$(UV) venv --quiet --allow-existing --python $(BIN)/python .venv-bench
+	$(UV) pip install --quiet --python .venv-bench/bin/python --require-hashes -r requirements-core.lock
+	$(UV) pip install --quiet --python .venv-bench/bin/python --constraint requirements.lock --group bench
+	$(UV) pip install --quiet --python .venv-bench/bin/python --no-deps --no-build-isolation -e .
+	@touch $@
+
+# Each part is a script of its own in tests/bench; what it made is kept in WORK and not made again.
+bench: .venv-bench/all.stamp ## Measure vectors and peers (an hour; SIZES, PEER_ROWS, PEERS), fit the planner, write docs/performance.md
+	mkdir -p $(WORK)/results
+	.venv-bench/bin/python tests/bench/vectors_costs.py --work $(WORK) --write --json $(WORK)/results/costs.json
+	for rows in $(or $(SIZES),10000 100000 1000000 10000000); do \
+		parts=lookups; [ $$rows = 1000000 ] && parts=lookups,changes,clients; \
+		queries=200; [ $$rows -gt 1000000 ] && queries=40; \
+		.venv-bench/bin/python tests/bench/vectors.py --rows $$rows --queries $$queries --parts $$parts \
+			--work $(WORK) --json $(WORK)/results/vectors-$$rows.json || exit 1; \
+	done
+	for rows in $(or $(PEER_ROWS),200000 1000000); do \
+		.venv-bench/bin/python tests/bench/vectors_peers.py --rows $$rows $(if $(PEERS),--peers "$(PEERS)") \
+			--work $(WORK) --json $(WORK)/results/peers-$$rows.json || exit 1; \
+	done
+	.venv-bench/bin/python tests/bench/vectors_page.py $(WORK)/results
+
+bench-check: setup ## Fail if a way to look up vectors got slower beside the others, or finds less
+	$(BIN)/python tests/bench/vectors_check.py $(if $(KEEP),--keep)
 
 lock: | $(UV) ## Pin every version anew, with hashes
 	$(COMPILE) --upgrade --all-extras --group dev -o requirements.lock

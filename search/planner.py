@@ -51,8 +51,26 @@ class Lookup(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Task:
+    """What there is to look up, in numbers of rows."""
+
+    allowed: int
+    scanned: float
+    """In the cells to look through, or in none yet."""
+    all: bool
+    """Whether every row is allowed, so no filter has to be told to the scan of the cells."""
+    share: float = 1.0
+    """Of all rows, how many are allowed."""
+
+    @property
+    def estimated(self) -> float:
+        """How many codes are compared with the query in the cells: those of allowed rows."""
+        return self.scanned if self.all else self.scanned * self.share
+
+
+@dataclass(frozen=True, slots=True)
 class Costs:
-    """What the ways to look up vectors take, in microseconds: of a query, and of each row that it touches.
+    """What the ways to look up vectors take of the processor, in microseconds: of a query, and of each row it touches.
 
     `make bench` measures them; docs/adr/0013 has the figures.
     """
@@ -63,33 +81,35 @@ class Costs:
     gather_row: float
     cells: float
     cells_row: float
-    """Of each row in the cells that are looked through."""
+    """Of each code that is compared in the cells."""
     mask_row: float
-    """Of each allowed row, where a filter has to be told to the scan of the cells."""
+    """Of each allowed row, where a filter has to be told to the scan."""
+    test_row: float
+    """Of each row in the cells, where there is a filter that has to be asked."""
 
-    def of(self, lookup: Lookup, *, allowed: int, scanned: float, masked: bool) -> float:
-        """Return what it takes. ``scanned``: rows in the cells to look through; ``masked``: not all are wanted."""
+    def of(self, lookup: Lookup, task: Task) -> float:
+        """Return what a lookup takes."""
         if lookup is Lookup.EXACT:
-            return self.exact + self.exact_row * allowed
+            return self.exact + self.exact_row * task.allowed
         if lookup is Lookup.GATHER:
-            return self.gather + self.gather_row * allowed
-        return self.cells + self.cells_row * scanned + (self.mask_row * allowed if masked else 0.0)
+            return self.gather + self.gather_row * task.allowed
+        scan = self.cells + self.cells_row * task.estimated
+        return scan if task.all else scan + self.mask_row * task.allowed + self.test_row * task.scanned
 
 
 # Fitted by `make bench` (tests/bench/vectors_costs.py --write), on two cores:
 COSTS = Costs(
-    exact=20.0,
-    exact_row=0.07,
-    gather=250.0,
-    gather_row=0.015,
-    cells=600.0,
-    cells_row=0.006,
-    mask_row=0.004,
+    exact=0,
+    exact_row=0.185,
+    gather=304,
+    gather_row=0.0597,
+    cells=0,
+    cells_row=0.0494,
+    mask_row=0,
+    test_row=0.0485,
 )
 
 
-def cheapest(*, allowed: int, scanned: float, masked: bool, coded: bool, costs: Costs = COSTS) -> Lookup:
-    """Return the lookup that takes least. All of them find what there is: ``coded`` says whether there are codes."""
-    if not coded:
-        return Lookup.EXACT
-    return min(Lookup, key=lambda one: costs.of(one, allowed=allowed, scanned=scanned, masked=masked))
+def cheapest(task: Task, costs: Costs = COSTS) -> Lookup:
+    """Return the lookup that takes least, where there are codes; all of them find what there is."""
+    return min(Lookup, key=lambda one: costs.of(one, task))

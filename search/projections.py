@@ -10,8 +10,6 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import IO
 
-import numpy as np
-
 from search.candidates import IndexFinder
 from search.catalog.rows import Problem
 from search.catalog.sqlite_catalog import SqliteCatalog
@@ -119,9 +117,7 @@ class Projections:
             problems.append(Problem(f"{len(differing)} images differ from the catalogue", "tags"))
         wrong = 0
         for ordinals, vectors in self._catalog.embeddings(self._space):
-            for ordinal, vector in zip(ordinals, vectors, strict=True):
-                cosine = self.vectors.scores(vector, np.array([ordinal], np.uint32))[0]
-                wrong += not abs(cosine - 1) < 0.01
+            wrong += self.vectors.differing(ordinals, vectors)
         if wrong or len(self.vectors) != len(wanted):
             problems.append(Problem(f"{wrong} vectors differ from the catalogue", VECTORS_FOLDER))
         return problems

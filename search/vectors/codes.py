@@ -197,8 +197,11 @@ class Cells:
             assert rest == 0  # noqa: S101 (`step` sees to it)
             self._lists.lists.push_back(one)  # type: ignore[attr-defined]
         self._lists.do_mmap()
-        self._same = faiss.IndexFlat(coder.dim, faiss.METRIC_INNER_PRODUCT)
-        self._same.add(np.repeat(coder.centre[None], len(arrays.starts), axis=0))
+        # FAISS asks for the centre of each list; it is one and the same, and kept once: all are its first codeword.
+        self._same = faiss.IndexPQ(coder.dim, 1, 1, faiss.METRIC_INNER_PRODUCT)
+        faiss.copy_array_to_vector(np.concatenate([coder.centre] * 2), self._same.pq.centroids)
+        self._same.is_trained = True
+        self._same.add_sa_codes(np.zeros((len(arrays.starts), 1), np.uint8))
         self._index = faiss.IndexIVFRaBitQ(self._same, coder.dim, len(arrays.starts), faiss.METRIC_INNER_PRODUCT)
         self._index.is_trained = True
         self._index.replace_invlists(self._lists, False)

@@ -19,7 +19,7 @@ from pyroaring import BitMap
 
 from search import planner
 from search.bitmaps import bitmap_of, ordinals_of
-from search.planner import Costs, Lookup
+from search.planner import Costs, Lookup, Task
 from search.types import EmbeddingSpace, Matrix, Ordinals, Scores, Vector
 from search.vectors import files
 from search.vectors.codes import (
@@ -92,6 +92,13 @@ class _State:
 
     def rows_of(self, within: BitMap) -> NDArray[np.int32]:
         return self.row_of[ordinals_of(within)]
+
+    def rows_if_there(self, ordinals: Ordinals) -> tuple[NDArray[np.int32], NDArray[np.bool_]]:
+        """Return the row of each ordinal, and whether it has one."""
+        rows = np.full(len(ordinals), -1, np.int32)
+        known = ordinals < len(self.row_of)
+        rows[known] = self.row_of[ordinals[known]]
+        return rows, (rows >= 0) & (rows < len(self.rows))
 
 
 class FaissIndex:
@@ -224,29 +231,33 @@ class FaissIndex:
         state = self._state
         if state.coder is None or allowed <= COMPARED:
             return Lookup.EXACT
-        masked = allowed < state.coded
-        scanned = self.scanned(allowed)
-        return planner.cheapest(allowed=allowed, scanned=scanned, masked=masked, coded=True, costs=self._costs)
+        return planner.cheapest(self.task(allowed), self._costs)
 
-    def scanned(self, allowed: int) -> float:
-        """Return how many codes are looked through where they lie, for so many allowed images."""
+    def task(self, allowed: int) -> Task:
+        """Return what there is to do where so many images are allowed."""
         state = self._state
-        loose = sum(map(len, state.segments))
-        if state.cells is None:
-            return loose
-        return loose + state.cells.share(allowed / max(1, len(state.alive))) * state.cells.count
+        share = allowed / max(1, len(state.alive))
+        scanned = float(sum(map(len, state.segments)))
+        if state.cells is not None:
+            scanned += state.cells.share(share) * state.cells.count
+        return Task(allowed, scanned, allowed == state.coded, share)
 
     def scores(self, query: Matrix, ordinals: Ordinals) -> Scores:
         state = self._state
-        rows = np.full(len(ordinals), -1, np.int32)
-        known = ordinals < len(state.row_of)
-        rows[known] = state.row_of[ordinals[known]]
-        found = (rows >= 0) & (rows < len(state.rows))
+        rows, found = state.rows_if_there(ordinals)
         if found.all():
             return state.rows.cosines(query.reshape(-1), rows)
         result = np.full(len(ordinals), np.nan, np.float32)
         result[found] = state.rows.cosines(query.reshape(-1), rows[found])
         return result
+
+    def differing(self, ordinals: Ordinals, vectors: Matrix) -> int:
+        """Return for how many of the ordinals there is no vector, or one that points elsewhere."""
+        state = self._state
+        rows, there = state.rows_if_there(ordinals)
+        held = state.rows.take(rows[there]).astype(np.float32)
+        cosines = np.einsum("ij,ij->i", held, vectors[there])
+        return len(ordinals) - int((np.abs(cosines - 1) < 0.01).sum())
 
     def _approximate(
         self, state: _State, query: Vector, within: BitMap, k: int, lookup: Lookup
@@ -343,7 +354,7 @@ class FaissIndex:
         dim = self._space.dim
         rows = files.map_rows(folder, there["rows"], dim)
         rest, _ = files.read_sections(folder, there["rest"])
-        ordinals = np.array(rest["ordinals"], np.uint32)
+        ordinals: NDArray[np.uint32] = rest["ordinals"]
         if len(ordinals) != len(rows):
             raise files.Damaged(there["rest"]["file"])
         living = np.flatnonzero(ordinals != DEAD)
@@ -352,7 +363,7 @@ class FaissIndex:
         coder, cells = None, None
         segments: tuple[Segment, ...] = ()
         if "centre" in rest:
-            coder = Coder(np.array(rest["rotation"]), np.array(rest["centre"]))
+            coder = Coder(rest["rotation"], rest["centre"])
             if "cells" in there:
                 arrays, starts = files.read_sections(folder, there["cells"])
                 path = folder / there["cells"]["file"]

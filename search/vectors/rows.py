@@ -6,9 +6,10 @@ import mmap
 import os
 import tempfile
 import threading
+import weakref
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import numkong
 import numpy as np
@@ -118,7 +119,7 @@ class AddedRows:
 
     def __init__(self, dim: int, folder: Path | None) -> None:
         self._folder = folder
-        self._file: IO[bytes] | None = None
+        self._file: int | None = None
         self._room: Half = np.empty((0, dim), np.float16)
         self._size = 0
 
@@ -140,14 +141,23 @@ class AddedRows:
             room: Half = np.empty((rows, dim), np.float16)
         else:
             fresh = self._file is None
-            self._file = self._file or tempfile.TemporaryFile(dir=self._folder)  # noqa: SIM115 (open as long as it is)
-            _reserve(self._file.fileno(), bytes_)
-            room = np.frombuffer(mmap.mmap(self._file.fileno(), bytes_), np.float16).reshape(rows, dim)
+            if self._file is None:
+                self._file = _without_a_name(self._folder)
+                weakref.finalize(self, os.close, self._file)
+            _reserve(self._file, bytes_)
+            room = np.frombuffer(mmap.mmap(self._file, bytes_), np.float16).reshape(rows, dim)
             if not fresh:  # the same pages, seen through a longer window
                 self._room = room
                 return
         room[: self._size] = self._room[: self._size]
         self._room = room
+
+
+def _without_a_name(folder: Path | None) -> int:
+    """Return a new file that is gone when it is closed, by whatever ends the process."""
+    file, name = tempfile.mkstemp(dir=folder)
+    os.unlink(name)
+    return file
 
 
 def _reserve(file: int, size: int) -> None:

@@ -282,12 +282,18 @@ PEERS: dict[str, Peer] = {
 
 def measured(name: str, data: VectorData, work: Path, filters: list[Filtered], budget_s: float) -> dict[str, Any]:
     """Return how a peer did beside us under each filter."""
+    return measured_by(name, PEERS[name], data, work, filters, budget_s)
+
+
+def measured_by(
+    name: str, peer: Peer, data: VectorData, work: Path, filters: list[Filtered], budget_s: float
+) -> dict[str, Any]:
     folder = work / f"peer-{name.replace(' ', '-')}-{data.count}"
     folder.mkdir(exist_ok=True)
     library = Library(data.rows(work), filters, folder)
     notes = folder / "made.json"
     began = time.perf_counter()
-    settings = PEERS[name](library)
+    settings = peer(library)
     if not notes.exists():
         size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
         made = {"build_s": round(time.perf_counter() - began, 1), "disk_mb": size // 2**20}

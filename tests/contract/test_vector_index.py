@@ -19,7 +19,7 @@ from pyroaring import BitMap
 from search.planner import COSTS, Costs, Lookup
 from search.protocols import VectorIndex
 from search.types import EmbeddingSpace, Matrix
-from search.vectors import files
+from search.vectors import files, rows
 from search.vectors.exact_index import ExactIndex
 from search.vectors.faiss_index import FaissIndex
 
@@ -284,6 +284,28 @@ def test_a_query_far_from_everything_has_more_compared(tmp_path: Path) -> None:
     assert recall(index.search(far, 10), index.search(far, 10, exact=True)) >= 0.99
 
 
+def test_rows_that_are_too_many_for_memory_go_to_a_file_without_a_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rows, "IN_MEMORY_BYTES", 2 * DIM * 1500)
+    index = FaissIndex(SPACE, folder=tmp_path)
+    vectors = clustered(6000)
+    for start in range(0, 6000, 500):
+        index.add(np.arange(start, start + 500, dtype=np.uint32), vectors[start : start + 500])
+        held = index.scores(vectors[0], np.arange(start + 500, dtype=np.uint32))
+        assert np.allclose(held, vectors[: start + 500] @ vectors[0], atol=2e-3)
+    assert list(tmp_path.iterdir()) == []
+    index.save(tmp_path / "vectors", 1)
+    assert index.search(vectors[5:6], 1)[0][0].tolist() == [5]
+
+
+def test_vectors_that_are_others_are_counted() -> None:
+    index = FaissIndex(SPACE)
+    index.add(ordinals(1, 2, 3), axes(0, 1, 2))
+    assert index.differing(ordinals(1, 2, 3), axes(0, 1, 2)) == 0
+    assert index.differing(ordinals(1, 2, 3, 4, 99), axes(0, 5, 2, 4, 0)) == 3
+
+
 @pytest.mark.parametrize("count", [0, 300, 3000])
 def test_an_index_comes_back_from_its_folder(tmp_path: Path, count: int) -> None:
     index, again = (FaissIndex(SPACE, coded_from=CODED_FROM, cells_from=2000) for _ in range(2))
@@ -304,12 +326,12 @@ def test_saving_again_appends_to_the_rows_and_leaves_no_file_behind(tmp_path: Pa
     index = FaissIndex(SPACE, coded_from=CODED_FROM, cells_from=2000)
     index.add(np.arange(3000, dtype=np.uint32), clustered(3000))
     index.save(tmp_path, 1)
-    rows = next(tmp_path.glob("rows-*"))
-    before = rows.stat().st_ino
+    kept = next(tmp_path.glob("rows-*"))
+    before = kept.stat().st_ino
     index.add(np.arange(3000, 3100, dtype=np.uint32), clustered(100, seed=1))
     index.save(tmp_path, 2)
-    assert rows.stat().st_ino == before
-    assert rows.stat().st_size == 3100 * 2 * DIM
+    assert kept.stat().st_ino == before
+    assert kept.stat().st_size == 3100 * 2 * DIM
     kinds = sorted(path.name.split("-")[0] for path in tmp_path.iterdir())
     assert kinds == ["cells", "lock", "rest", "rows", "state.json"]
     index.remove(BitMap(range(1500)))
