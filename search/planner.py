@@ -100,13 +100,13 @@ class Costs:
 # Fitted by `make bench` (tests/bench/vectors_costs.py --write), on two cores:
 COSTS = Costs(
     exact=0,
-    exact_row=0.185,
-    gather=304,
-    gather_row=0.0597,
-    cells=0,
-    cells_row=0.0494,
-    mask_row=0,
-    test_row=0.0485,
+    exact_row=0.159,
+    gather=338,
+    gather_row=0.0509,
+    cells=2.73e03,
+    cells_row=0.00907,
+    mask_row=0.000643,
+    test_row=0.0168,
 )
 
 

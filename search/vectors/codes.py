@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import faiss
+import numkong
 import numpy as np
 from numpy.typing import NDArray
 
@@ -23,12 +24,14 @@ from search.vectors.rows import Places, RowView
 
 Codes = NDArray[np.uint8]
 Mask = NDArray[np.bool_]
+Bits = NDArray[np.uint8]
 Estimates = tuple[NDArray[np.int64], Scores]
 """Row numbers, and what their inner product is about."""
 
 QUERY_BITS = 8
 SEGMENT = 131_072
 """Rows of a segment, at most: large enough to be worth a call, small enough to be shared between cores."""
+FEW = 16
 CHUNK = 16_384
 """Rows that are widened to float32 at a time when codes are made of them."""
 SAMPLE = 65_536
@@ -50,6 +53,15 @@ THIN = 10
 _scratch = threading.local()
 
 
+def products(vectors: Matrix, table: Matrix) -> Matrix:
+    """Return the inner products of a few vectors with the rows of a table, shape (len(vectors), len(table)).
+
+    NumPy would have OpenBLAS do it, whose threads then spin for longer than a whole search takes.
+    """
+    vectors = np.ascontiguousarray(vectors, dtype=np.float32)
+    return np.asarray(numkong.cdist(vectors, np.ascontiguousarray(table), "dot")).astype(np.float32)
+
+
 def one_thread() -> None:
     """Keep FAISS to the calling thread: its OpenMP teams, one for each thread that calls, spin while they wait."""
     faiss.omp_set_num_threads(1)
@@ -60,7 +72,7 @@ class Coder:
     """Makes codes; the same one for all rows of an index."""
 
     rotation: Matrix
-    """Real embeddings have strong axes, which one bit a dimension needs spread out."""
+    """Its rows are the new axes. Real embeddings have strong ones, which one bit a dimension needs spread out."""
     centre: Vector
     """Of the rotated rows."""
 
@@ -73,7 +85,9 @@ class Coder:
         return (self.dim + 7) // 8 + 8
 
     def rotated(self, vectors: Matrix) -> Matrix:
-        return np.ascontiguousarray(vectors @ self.rotation, dtype=np.float32)
+        if len(vectors) <= FEW:
+            return products(vectors, self.rotation)
+        return np.ascontiguousarray(vectors @ self.rotation.T, dtype=np.float32)
 
     def encode(self, vectors: Matrix) -> Codes:
         """Return the codes of rows, shape (len(vectors), code_bytes)."""
@@ -93,7 +107,7 @@ def trained(vectors: Matrix) -> Coder:
     """Return a coder for rows like these."""
     dim = vectors.shape[1]
     rotation = np.linalg.qr(np.random.default_rng(7).standard_normal((dim, dim)))[0].astype(np.float32)
-    return Coder(rotation, (vectors @ rotation).mean(axis=0, dtype=np.float64).astype(np.float32))
+    return Coder(rotation, (vectors @ rotation.T).mean(axis=0, dtype=np.float64).astype(np.float32))
 
 
 class Segment:
@@ -183,7 +197,7 @@ class Cells:
         self.arrays = arrays
         self.upto = len(arrays.place_of)
         self.count = int(arrays.sizes.sum())
-        size = coder.code_bytes
+        self._dim, size = coder.dim, coder.code_bytes
         self._lists = faiss.OnDiskInvertedLists()
         self._lists.nlist, self._lists.code_size = len(arrays.starts), size
         self._lists.filename, self._lists.read_only = str(file), True
@@ -219,7 +233,7 @@ class Cells:
         if rows is not None:  # counted on a few of them, which is near enough
             some = self.of(rows[:: max(1, len(rows) // COUNTED)])
             sizes = np.bincount(some, minlength=len(self.arrays.starts))
-        order = np.argsort(-(self.arrays.centres @ query))
+        order = np.argsort(-products(query[None], self.arrays.centres)[0])
         held = np.cumsum(sizes[order])
         return Nearness(np.asarray(order, np.int64), np.asarray(held / held[-1], np.float64))
 
@@ -227,13 +241,18 @@ class Cells:
         """Return the cell of each row."""
         return np.searchsorted(self.arrays.starts, self.arrays.place_of[rows], side="right") - 1
 
-    def search(self, rotated: Matrix, cells: NDArray[np.int64], count: int, mask: Mask | None) -> Estimates:
-        """Return the rows of some cells with the greatest estimates, in any order."""
+    def touch(self) -> None:
+        """Look at each page once: the first searches would else wait for thousands of them, one after the other."""
+        nothing = np.zeros((1, self._dim), np.float32)
+        self.search(nothing, np.arange(len(self.arrays.starts)), 1, None)
+        self.arrays.codes[::32, 0].sum()
+
+    def search(self, rotated: Matrix, cells: NDArray[np.int64], count: int, wanted: Bits | None) -> Estimates:
+        """Return the rows of some cells with the greatest estimates, in any order; ``wanted``: by row, a bit each."""
         one_thread()
         options: dict[str, Any] = {"qb": QUERY_BITS, "nprobe": len(cells)}
-        if mask is not None:
-            bits = np.packbits(mask[: self.upto], bitorder="little")
-            options["sel"] = faiss.IDSelectorBitmap(bits)  # type: ignore[call-arg, arg-type]
+        if wanted is not None:
+            options["sel"] = faiss.IDSelectorBitmap(wanted)  # type: ignore[call-arg, arg-type]
         parameters = faiss.IVFRaBitQSearchParameters(**options)
         cells = np.ascontiguousarray(cells)
         nothing = np.zeros(len(cells), np.float32)

@@ -25,6 +25,7 @@ from search.vectors import files
 from search.vectors.codes import (
     CHUNK,
     SAMPLE,
+    Bits,
     CellArrays,
     Cells,
     Coder,
@@ -37,7 +38,7 @@ from search.vectors.codes import (
     in_cells,
     trained,
 )
-from search.vectors.parallel import cores, in_parts
+from search.vectors.parallel import beside, cores, in_parts
 from search.vectors.rows import AddedRows, Half, Places, RowView
 
 CODED_FROM = 20_000
@@ -376,6 +377,8 @@ class FaissIndex:
         view = RowView(rows, self._added.view())
         self._state = _State(view, ordinals, row_of, bitmap_of(ordinals[living]), coder, cells, segments)
         self._saved = (*_rows_kept(there), there["applied"])
+        if cells is not None:
+            beside(cells.touch)
         return int(there["applied"])
 
 
@@ -457,6 +460,7 @@ class _Scanned:
         self._state = state
         self._rotated = state.coder.rotated(query[None])
         self._mask: Mask | None = None
+        self._bits: Bits | None = None
         self._near: Nearness | None = None
         wanted: Places | None = None
         if len(within) < state.coded:
@@ -464,7 +468,10 @@ class _Scanned:
             self._mask = np.zeros(len(state.rows), bool)
             self._mask[wanted] = True
         if state.cells is not None:
-            wanted = wanted if wanted is None else wanted[wanted < state.cells.upto]
+            if wanted is not None and state.segments:
+                wanted = wanted[wanted < state.cells.upto]
+            if self._mask is not None:
+                self._bits = np.packbits(self._mask[: state.cells.upto], bitorder="little")
             if wanted is None or len(wanted):
                 self._near = state.cells.near(query, wanted)
                 self._share = state.cells.share(len(within) / max(1, len(state.alive)))
@@ -475,7 +482,7 @@ class _Scanned:
         if cells is not None and self._near is not None:
             near = self._near.order[: self._near.enough(self._share)]
             for number, lot in enumerate(lots):
-                lot.append(partial(cells.search, rotated, near[number :: len(lots)], count, mask))
+                lot.append(partial(cells.search, rotated, near[number :: len(lots)], count, self._bits))
         for number, segment in enumerate(sorted(self._state.segments, key=len, reverse=True)):
             lots[number % len(lots)].append(partial(segment.search, rotated, count, mask))
         return _together(in_parts(lambda lot: _together([find() for find in lot]), lots))

@@ -24,7 +24,7 @@ from typing import IO, Any
 import numpy as np
 from numpy.typing import NDArray
 
-FORMAT = 1
+FORMAT = 2
 STATE = "state.json"
 LOCK = "lock"
 WHOLE_BYTES = 4 * 2**20

@@ -23,6 +23,11 @@ def _helpers() -> ThreadPoolExecutor:
     return ThreadPoolExecutor(max(1, cores() - 1), thread_name_prefix="vectors")
 
 
+def beside(function: Callable[[], object]) -> None:
+    """Do something when there is time for it. Nobody waits for it, and nobody learns what it raised."""
+    _helpers().submit(function)
+
+
 def in_parts(function: Callable[[Part], Result], parts: Sequence[Part]) -> list[Result]:
     """Return ``function`` of each part, in their order.
 

@@ -128,8 +128,12 @@ def memory(index: FaissIndex, folder: Path) -> dict[str, float]:
 Ask = Callable[[np.ndarray, BitMap | None], np.ndarray]
 
 
-def asking(index: FaissIndex, k: int = 10) -> Ask:
-    return lambda query, allowed: index.search(query[None], k, allowed=allowed)[0][0]
+def asking(index: FaissIndex, k: int = 10, costs: Costs = COSTS) -> Ask:
+    def ask(query: np.ndarray, allowed: BitMap | None) -> np.ndarray:
+        index._costs = costs  # so that all ways have the same files mapped, and none of them is the colder
+        return index.search(query[None], k, allowed=allowed)[0][0]
+
+    return ask
 
 
 def timed(filtered: Filtered, ways: dict[str, Ask], total: int, queries: int | None = None) -> Iterator[Timed]:
@@ -156,18 +160,28 @@ def timed(filtered: Filtered, ways: dict[str, Ask], total: int, queries: int | N
         yield Timed(filtered.name, way, *times, round(right, 4), count)
 
 
-def ways_of(data: VectorData, work: Path, count: int) -> dict[str, FaissIndex]:
-    """Return an index for each way to look up so many rows, all of them over the same files."""
-    known = {Lookup.EXACT: EXACT_UPTO, Lookup.GATHER: GATHER_UPTO, Lookup.CELLS: data.count}
-    ways = {str(one): opened(data, work, with_costs(one))[0] for one, upto in known.items() if count <= upto}
-    return {"plan": opened(data, work)[0], **ways}
+def ways_of(index: FaissIndex, count: int) -> dict[str, Ask]:
+    """Return each way to look up so many rows."""
+    known = {Lookup.EXACT: EXACT_UPTO, Lookup.GATHER: GATHER_UPTO, Lookup.CELLS: len(index)}
+    ways = {str(one): asking(index, costs=with_costs(one)) for one, upto in known.items() if count <= upto}
+    return {"plan": asking(index), **ways}
+
+
+def warmed(data: VectorData, work: Path) -> FaissIndex:
+    """Return the index as it is after some searches, when what is mapped has been touched."""
+    index = opened(data, work)[0]
+    for _, rows in index._state.rows.blocks(65_536):
+        rows[:: max(1, 2048 // data.dim)].sum(dtype=np.float32)
+    for query in np.random.default_rng(0).normal(size=(100, data.dim)).astype(np.float32):
+        index.search(query[None], 10)
+    return index
 
 
 def by_filter(data: VectorData, work: Path, names: Sequence[str], queries: int) -> list[Timed]:
     found: list[Timed] = []
+    index = warmed(data, work)
     for filtered in data.filtered(names, queries, work):
-        ways = {way: asking(index) for way, index in ways_of(data, work, len(filtered.places)).items()}
-        for one in timed(filtered, ways, data.count):
+        for one in timed(filtered, ways_of(index, len(filtered.places)), data.count):
             say(f"{one}")
             found.append(one)
     return found
@@ -175,7 +189,7 @@ def by_filter(data: VectorData, work: Path, names: Sequence[str], queries: int) 
 
 def changing(data: VectorData, work: Path) -> list[dict[str, Any]]:
     """Return what adding and deleting takes, and what it does to recall, of rows of another distribution too."""
-    index, _ = opened(data, work)
+    index = warmed(data, work)
     (everything,) = data.filtered(["all"], 50, work)
     rows = data.rows(work)
     found = []
@@ -237,7 +251,7 @@ def together(data: VectorData, work: Path, clients: Sequence[int] = (1, 2, 8)) -
     ]
     found = []
     for count, adding in [(count, False) for count in clients] + [(max(clients), True)]:
-        took = _clients(opened(data, work)[0], asked, count, data.count if adding else None)
+        took = _clients(warmed(data, work), asked, count, data.count if adding else None)
         p50, p99 = np.percentile(took, (50, 99))
         one = {"clients": count, "adding": adding, "a_second": round(len(took) / SECONDS)}
         found.append({**one, "p50": round(float(p50), 2), "p99": round(float(p99), 2)})

@@ -20,7 +20,7 @@ ROOT = Path(__file__).parents[2]
 sys.path[:0] = [str(Path(__file__).parents[1]), str(ROOT)]
 
 import numpy as np  # noqa: E402
-from bench.vectors import Ask, asking, opened, say, ways_of  # noqa: E402
+from bench.vectors import opened, say, warmed, ways_of  # noqa: E402
 from bench.vectors_data import VectorData, recall  # noqa: E402
 
 from search.bitmaps import bitmap_of  # noqa: E402
@@ -50,9 +50,10 @@ def measured(data: VectorData, work: Path) -> tuple[dict[str, float], list[str]]
     bytes_a_row = made["own_bytes_a_row"] + made["mapped_bytes_a_row"]
     if bytes_a_row > MOST_BYTES:
         wrong.append(f"an index takes {bytes_a_row:.0f} bytes a vector, {MOST_BYTES} are allowed")
+    index = warmed(data, work)
     for filtered in data.filtered(FILTERS, QUERIES, work):
         allowed = None if len(filtered.places) == data.count else bitmap_of(filtered.places)
-        ways: dict[str, Ask] = {way: asking(one) for way, one in ways_of(data, work, len(filtered.places)).items()}
+        ways = ways_of(index, len(filtered.places))
         took: dict[str, list[float]] = {way: [] for way in (*ways, "yard")}
         found: dict[str, list[np.ndarray]] = {way: [] for way in ways}
         for _ in range(ROUNDS):

@@ -19,7 +19,7 @@ ROOT = Path(__file__).parents[2]
 sys.path[:0] = [str(Path(__file__).parents[1]), str(ROOT)]
 
 import numpy as np  # noqa: E402
-from bench.vectors import opened, options_of, reporting, say, with_costs  # noqa: E402
+from bench.vectors import asking, options_of, reporting, say, warmed, with_costs  # noqa: E402
 from bench.vectors_data import VectorData  # noqa: E402
 from pyroaring import BitMap  # noqa: E402
 
@@ -48,7 +48,8 @@ class Timing:
 
 def timed(data: VectorData, work: Path) -> list[Timing]:
     """Return what each lookup takes over each number of allowed rows."""
-    indexes = {one: opened(data, work, with_costs(one))[0] for one in Lookup}
+    index = warmed(data, work)
+    look = {one: asking(index, costs=with_costs(one)) for one in Lookup}
     (asked,) = data.filtered(["all"], ROUNDS, work)
     shuffled = np.random.default_rng(3).permutation(data.count)
     found = []
@@ -63,9 +64,9 @@ def timed(data: VectorData, work: Path) -> list[Timing]:
             for place in rng.permutation(len(ways)):  # none is always the one that finds the cache cold
                 one = ways[place]
                 began = time.process_time()
-                indexes[one].search(query[None], 10, allowed=within)
+                look[one](query, within)
                 took[one].append((time.process_time() - began) * 1e6)
-        task = indexes[Lookup.CELLS].task(allowed)
+        task = index.task(allowed)
         found += [Timing(one, data.count, task, round(float(np.median(took[one])), 1)) for one in ways]
         say(
             f"{data.count:,}, {allowed:,} allowed: "

@@ -14,17 +14,26 @@ from typing import Any
 ROOT = Path(__file__).parents[2]
 sys.path[:0] = [str(Path(__file__).parents[1]), str(ROOT)]
 
+import numpy as np  # noqa: E402
 from bench.charts import Axis, Line, chart  # noqa: E402
 from bench.vectors_costs import between  # noqa: E402
 from bench.vectors_data import FILTERS  # noqa: E402
+from bench.vectors_peers import SERVERS  # noqa: E402
 
 PAGE, CHARTS = ROOT / "docs" / "performance.md", ROOT / "docs" / "charts"
 GOOD = 0.99
 SHARES = Axis(
     "allowed by the filter", [(100, "100 %"), (50, "50"), (10, "10"), (1, "1"), (0.1, "0.1"), (0.01, "0.01 %")]
 )
-TIMES = Axis("ms, median", [(0.01, "0.01"), (0.1, "0.1"), (1, "1"), (10, "10"), (100, "100"), (1000, "1000")])
+TIMES = Axis(
+    "ms of the processor, median", [(0.01, "0.01"), (0.1, "0.1"), (1, "1"), (10, "10"), (100, "100"), (1000, "1000")]
+)
 Report = dict[str, Any]
+
+
+def number(value: float) -> str:
+    """Return a number with three digits that count, or all of a large one."""
+    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
 
 
 def share(name: str) -> float:
@@ -39,13 +48,13 @@ def head(cells: Sequence[str]) -> list[str]:
     return [row(cells), "|---" * len(cells) + "|"]
 
 
-def told(one: Report | None, *, ratio: float | None = None) -> str:
+def told(one: Report | None, *, time: str = "p50", ratio: float | None = None) -> str:
     """Return recall and time of one cell; bold where recall is good."""
     if one is None or "error" in one:
         return "–" if one is None else "no"
-    text = f"{one['recall']:.3f} / {one['p50']:.3g}"
+    text = f"{one['recall']:.3f} / {number(one[time])}"
     text = f"**{text}**" if one["recall"] >= GOOD else text
-    return text if ratio is None else f"{text} ({ratio:.3g}×)"
+    return text if ratio is None else f"{text} ({number(ratio)}×)"
 
 
 def machine(report: Report) -> str:
@@ -60,13 +69,15 @@ def lookups(report: Report) -> str:
     """Return the table of what each lookup did under each filter."""
     names = list(dict.fromkeys(one["filter"] for one in report["lookups"]))
     ways = ("plan", "exact", "gather", "cells")
-    lines = head(["recall / ms", *(name.replace("-", " ") + " %" if name != "all" else "all" for name in names)])
+    lines = head(["recall / processor's ms", *map(_named, names)])
     for way in ways:
         found = {one["filter"]: one for one in report["lookups"] if one["way"] == way}
-        lines.append(row([f"**{way}**" if way == "plan" else way, *(told(found.get(name)) for name in names)]))
+        lines.append(
+            row([f"**{way}**" if way == "plan" else way, *(told(found.get(name), time="cpu") for name in names)])
+        )
     plan = {one["filter"]: one for one in report["lookups"] if one["way"] == "plan"}
-    lines.append(row(["p99 of the plan, ms", *(f"{plan[name]['p99']:.3g}" for name in names)]))
-    lines.append(row(["processor's time of the plan, ms", *(f"{plan[name]['cpu']:.3g}" for name in names)]))
+    for time, what in (("p50", "median"), ("p99", "p99")):
+        lines.append(row([f"plan by the clock, ms, {what}", *(number(plan[name][time]) for name in names)]))
     return "\n".join(lines)
 
 
@@ -84,7 +95,7 @@ def index(report: Report) -> str:
 def changes(report: Report) -> str:
     lines = head(["", "took, s", "recall then", "ms then"])
     lines += [
-        row([one["what"], f"{one['seconds']:.2f}", f"{one['recall']:.3f}", f"{one['ms']:.2g}"])
+        row([one["what"], f"{one['seconds']:.2f}", f"{one['recall']:.3f}", f"{number(one['ms'])}"])
         for one in report["changes"]
     ]
     return "\n".join(lines)
@@ -94,36 +105,35 @@ def clients(report: Report) -> str:
     lines = head(["clients", "searches a second", "p50, ms", "p99, ms"])
     for one in report["clients"]:
         name = f"{one['clients']}" + (" and an index run" if one["adding"] else "")
-        lines.append(row([name, str(one["a_second"]), f"{one['p50']:.2g}", f"{one['p99']:.3g}"]))
+        lines.append(row([name, str(one["a_second"]), f"{number(one['p50'])}", f"{number(one['p99'])}"]))
     return "\n".join(lines)
 
 
 def peers(report: Report) -> str:
-    """Return the table of peers; behind each time how often ours of the same minutes goes into it."""
-    names = [
-        name
-        for name in FILTERS
-        if any(one["filter"] == name for peer in report["peers"] for one in peer.get("found", []))
-    ]
-    lines = head(
-        [
-            "recall / ms (× ours)",
-            "built, s",
-            *(name.replace("-", " ") + " %" if name != "all" else "all" for name in names),
-        ]
-    )
+    """Return the table of peers: behind each time, how many times ours it is."""
+    found = [one for peer in report["peers"] for one in peer.get("found", [])]
+    names = [name for name in FILTERS if any(one["filter"] == name for one in found)]
+    lines = head(["recall / ms (× ours)", "built, s", *(_named(name) for name in names)])
     for peer in report["peers"]:
+        what = ("p50", "our_p50") if peer["peer"] in SERVERS else ("cpu", "our_cpu")
         for setting in dict.fromkeys(one["setting"] for one in peer.get("found", [])):
-            found = {one["filter"]: one for one in peer["found"] if one["setting"] == setting}
-            cells = [
-                told(
-                    found.get(name),
-                    ratio=found[name]["p50"] / found[name]["our_p50"] if "p50" in found.get(name, {}) else None,
-                )
-                for name in names
-            ]
+            rows = {one["filter"]: one for one in peer["found"] if one["setting"] == setting}
+            ratios = {name: one[what[0]] / one[what[1]] for name, one in rows.items() if "p50" in one}
+            cells = [told(rows.get(name), ratio=ratios.get(name)) for name in names]
             lines.append(row([f"{peer['peer']}, {setting}", f"{peer['build_s']:.0f}", *cells]))
+    ours = {name: [one for one in found if one["filter"] == name and "p50" in one] for name in names}
+    medians = {
+        name: {key: float(np.median([one[key] for one in some])) for key in ("our_recall", "our_p50")}
+        for name, some in ours.items()
+        if some
+    }
+    cells = [told({"recall": one["our_recall"], "p50": one["our_p50"]}) for one in medians.values()]
+    lines.insert(2, row(["**ours**, median of all rows", "", *cells]))
     return "\n".join(lines)
+
+
+def _named(name: str) -> str:
+    return "all" if name == "all" else name.replace("-", " ") + " %"
 
 
 def by_share(report: Report, compared: Report | None) -> dict[str, str]:
@@ -135,7 +145,7 @@ def by_share(report: Report, compared: Report | None) -> dict[str, str]:
             for one in report["lookups"]
             if one["way"] == "plan" and (one["filter"] == "all" or kind in one["filter"])
         ]
-        lines.append((f"ours, {kind}", [(share(one["filter"]), one["p50"], one["recall"]) for one in plan]))
+        lines.append((f"ours, {kind}", [(share(one["filter"]), one["cpu"], one["recall"]) for one in plan]))
     lines += best_of_peers(compared) if compared else []
     times = [Line(name, [(x, ms) for x, ms, _ in points], bold="ours" in name) for name, points in lines]
     right = [Line(name, [(x, found) for x, _, found in points], bold="ours" in name) for name, points in lines]
@@ -162,9 +172,9 @@ def best_of_peers(report: Report) -> list[tuple[str, list[tuple[float, float, fl
             chosen = [
                 one
                 for one in peer["found"]
-                if one["setting"] == settings[-1] and "near" not in one["filter"] and "p50" in one
+                if one["setting"] == settings[-1] and "near" not in one["filter"] and "cpu" in one
             ]
-            found.append((peer["peer"], [(share(one["filter"]), one["p50"], one["recall"]) for one in chosen]))
+            found.append((peer["peer"], [(share(one["filter"]), one["cpu"], one["recall"]) for one in chosen]))
     return found
 
 
@@ -174,7 +184,7 @@ def by_size(reports: Sequence[Report]) -> str:
     lines = []
     for name in ("all", "random-10", "random-1", "random-0.1"):
         points = [
-            (report["rows"], one["p50"])
+            (report["rows"], one["cpu"])
             for report in reports
             for one in report["lookups"]
             if (one["filter"], one["way"]) == (name, "plan")
@@ -187,8 +197,8 @@ def sizes(reports: Sequence[Report]) -> str:
     names = ("all", "random-10", "near-10", "random-1", "near-1")
     lines = head(
         [
-            "recall / ms",
-            *(name.replace("-", " ") + " %" if name != "all" else "all" for name in names),
+            "recall / processor's ms",
+            *map(_named, names),
             "built, s",
             "opened, s",
             "bytes a vector",

@@ -23,7 +23,7 @@ from typing import Any
 sys.path[:0] = [str(Path(__file__).parents[1]), str(Path(__file__).parents[2])]
 
 import numpy as np  # noqa: E402
-from bench.vectors import asking, machine, opened, options_of, say  # noqa: E402
+from bench.vectors import asking, machine, options_of, say, warmed  # noqa: E402
 from bench.vectors_data import Filtered, Rows, VectorData, recall  # noqa: E402
 
 from search.bitmaps import bitmap_of  # noqa: E402
@@ -82,7 +82,7 @@ def hnswlib(library: Library) -> dict[str, Ask]:
 
         return ask
 
-    return {f"ef {ef}": at(ef) for ef in (64, 800)}
+    return {f"ef {ef}": at(ef) for ef in (64, 200, 800)}
 
 
 def usearch(library: Library) -> dict[str, Ask]:
@@ -269,6 +269,8 @@ def opensearch(library: Library) -> dict[str, Ask]:
     return {f"Lucene HNSW, k {ef}": at(ef) for ef in (100, 1000)}
 
 
+SERVERS = ("OpenSearch",)
+"""Peers whose work is not in the time of this process."""
 PEERS: dict[str, Peer] = {
     "hnswlib": hnswlib,
     "usearch": usearch,
@@ -299,7 +301,7 @@ def measured_by(
         made = {"build_s": round(time.perf_counter() - began, 1), "disk_mb": size // 2**20}
         notes.write_text(json.dumps({**made, "load": round(os.getloadavg()[0], 1)}))
     say(f"{name} is there")
-    us = asking(opened(data, work)[0])
+    us = asking(warmed(data, work))
     found: list[dict[str, Any]] = []
     for filtered, (setting, ask) in itertools.product(filters, settings.items()):
         one = {"filter": filtered.name, "setting": setting}
@@ -313,27 +315,31 @@ def measured_by(
 
 def _beside(filtered: Filtered, ask: Ask, us: Any, total: int, budget_s: float) -> dict[str, Any]:
     allowed = None if len(filtered.places) == total else bitmap_of(filtered.places)
-    took: list[tuple[float, float]] = []
+    took: list[tuple[float, float, float, float]] = []
     theirs, ours = [], []
     ask(filtered.queries[-1], filtered)
     us(filtered.queries[-1], allowed)
     until = time.perf_counter() + budget_s
     for query in filtered.queries:
-        began = time.perf_counter()
+        began, spent = time.perf_counter(), time.process_time()
         theirs.append(np.asarray(ask(query, filtered)))
-        between = time.perf_counter()
+        between, spent_between = time.perf_counter(), time.process_time()
         ours.append(us(query, allowed))
-        took.append((between - began, time.perf_counter() - between))
+        ended, spent_ended = time.perf_counter(), time.process_time()
+        took.append((between - began, ended - between, spent_between - spent, spent_ended - spent_between))
         if time.perf_counter() > until and len(took) >= LEAST_QUERIES:
             break
     milliseconds = np.array(took) * 1000
-    (p50, our_p50), (p99, our_p99) = np.median(milliseconds, axis=0), np.percentile(milliseconds, 99, axis=0)
+    p50, our_p50, cpu, our_cpu = np.median(milliseconds, axis=0)
+    p99, our_p99, *_ = np.percentile(milliseconds, 99, axis=0)
     nearest = filtered.nearest[: len(took)]
+    times = {"p50": p50, "p99": p99, "cpu": cpu, "our_p50": our_p50, "our_p99": our_p99, "our_cpu": our_cpu}
     return {
-        "p50": round(float(p50), 3), "p99": round(float(p99), 3), "recall": round(recall(theirs, nearest), 4),
-        "our_p50": round(float(our_p50), 3), "our_p99": round(float(our_p99), 3),
-        "our_recall": round(recall(ours, nearest), 4), "queries": len(took),
-    }  # fmt: skip
+        **{name: round(float(one), 3) for name, one in times.items()},
+        "recall": round(recall(theirs, nearest), 4),
+        "our_recall": round(recall(ours, nearest), 4),
+        "queries": len(took),
+    }
 
 
 def main() -> None:
