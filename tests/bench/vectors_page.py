@@ -213,7 +213,7 @@ def sizes(reports: Sequence[Report]) -> str:
             row(
                 [
                     f"{report['rows']:,}",
-                    *(told(plan.get(name)) for name in names),
+                    *(told(plan.get(name), time="cpu") for name in names),
                     built,
                     f"{made['opened_s']:.2f}",
                     bytes_,
