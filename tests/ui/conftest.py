@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 from libraries import a_large_library, a_library
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 from starlette.testclient import TestClient
 
 from api.app import create_app
@@ -27,6 +27,7 @@ AXE = "axe-core@4.14.1"
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
 PHONE, DESK = 390, 1440
 Open = Callable[..., Page]
+expect.set_options(timeout=20_000)
 
 
 @pytest.fixture(scope="session")
@@ -98,7 +99,7 @@ def browse(browser: Browser, base_url: str) -> Iterator[Open]:
             locale=options.pop("locale", "en-GB"),
             **options,
         )
-        context.set_default_timeout(15_000)
+        context.set_default_timeout(90_000)  # the first picture loads models, on a busy machine slowly
         contexts.append(context)
         page = context.new_page()
         page.on("console", lambda message: problems.append(message.text) if message.type == "error" else None)
