@@ -42,37 +42,40 @@ def scan(root: Path, within: PurePosixPath, *, skip: frozenset[Path] = frozenset
     """
     start = root / within
     if start.is_file():
-        found = _file(start, within.as_posix())
+        found = _file(os.fspath(start), within.as_posix())
         if found:
             yield found
         return
-    folders = [within]
+    skipped = {os.fspath(path) for path in skip}
+    folders = [within.as_posix()]
     while folders:
         folder = folders.pop()
         try:
             with os.scandir(root / folder) as entries:
                 listed = sorted(entries, key=lambda entry: entry.name)
         except OSError as error:
-            yield Rejected(folder.as_posix(), f"the folder cannot be read: {error.strerror}")
+            yield Rejected(folder, f"the folder cannot be read: {error.strerror}")
             continue
+        # Names are joined as text: a `Path` for each of a hundred thousand files took most of the scan.
+        below = "" if folder == "." else f"{folder}/"
         inner = []
         for entry in listed:
             if entry.name.startswith("."):
                 continue
             if entry.is_dir(follow_symlinks=False):
-                if Path(entry.path) not in skip:
-                    inner.append(folder / entry.name)
-            elif found := _file(Path(entry.path), (folder / entry.name).as_posix(), entry):
+                if entry.path not in skipped:
+                    inner.append(below + entry.name)
+            elif found := _file(entry.path, below + entry.name, entry):
                 yield found
         folders.extend(reversed(inner))
 
 
-def _file(path: Path, relative: str, entry: os.DirEntry[str] | None = None) -> Found | Rejected | None:
-    suffix = path.suffix[1:].lower()
+def _file(path: str, relative: str, entry: os.DirEntry[str] | None = None) -> Found | Rejected | None:
+    suffix = os.path.splitext(path)[1][1:].lower()
     if suffix and suffix not in PICTURES and suffix not in UNSUPPORTED:
         return None
     try:
-        status = entry.stat() if entry else path.stat()
+        status = entry.stat() if entry else os.stat(path)
         if not stat.S_ISREG(status.st_mode) or (not suffix and not _looks_like_a_picture(path)):
             return None
     except OSError as error:
@@ -82,8 +85,8 @@ def _file(path: Path, relative: str, entry: os.DirEntry[str] | None = None) -> F
     return Found(relative, status.st_size, status.st_mtime_ns, status.st_ino)
 
 
-def _looks_like_a_picture(path: Path) -> bool:
-    with path.open("rb") as file:
+def _looks_like_a_picture(path: str) -> bool:
+    with open(path, "rb") as file:
         head = file.read(16)
     return head.startswith(_MAGIC) or (head[:4] == b"RIFF" and head[8:12] == b"WEBP") or head[4:8] == b"ftyp"
 
@@ -91,7 +94,8 @@ def _looks_like_a_picture(path: Path) -> bool:
 def scan_files(root: Path, paths: Iterable[str]) -> Iterator[Found | Rejected]:
     """Yield those of some files that are still there."""
     for path in sorted(paths):
-        if (root / path).is_file():
-            found = _file(root / path, path)
+        whole = os.path.join(root, path)
+        if os.path.isfile(whole):
+            found = _file(whole, path)
             if found:
                 yield found

@@ -90,3 +90,12 @@ def test_a_folder_that_cannot_be_read_is_named_and_the_rest_goes_on(tmp_path: Pa
     rejected, found = scan(tmp_path, HERE)
     assert rejected == Rejected("a", "the folder cannot be read: Permission denied")
     assert found.path == "b/1.jpg"
+
+
+def test_a_part_of_a_root_is_named_from_the_root_and_may_leave_out_a_folder_in_it(tmp_path: Path) -> None:
+    for path in ("trips/b.jpg", "trips/2023/a.jpg", "trips/skipped/c.jpg", "other/d.jpg", "trips/no picture."):
+        file = tmp_path / path
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(b"x")
+    found = scan(tmp_path, PurePosixPath("trips"), skip=frozenset({tmp_path / "trips" / "skipped"}))
+    assert [one.path for one in found] == ["trips/b.jpg", "trips/2023/a.jpg"]
