@@ -92,7 +92,7 @@ bench-check: setup ## Fail if a way to look up vectors got slower beside the oth
 
 lock: | $(UV) ## Pin every version anew, with hashes
 	$(COMPILE) --upgrade --all-extras --group dev -o requirements.lock
-	$(COMPILE) --extra demo --extra heif --extra opensearch --group build --constraint requirements.lock -o requirements-core.lock
+	$(COMPILE) --extra demo --extra heif --extra opensearch --extra redis --group build --constraint requirements.lock -o requirements-core.lock
 
 openapi: setup ## Write docs/openapi.json
 	$(BIN)/python -m api.openapi > docs/openapi.json

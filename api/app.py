@@ -17,11 +17,12 @@ from api import auth, errors
 from api.deps import Context, needs
 from api.metrics import Metrics, MetricsMiddleware
 from api.pages import LibraryPages
-from api.routes import facets, health, images, search, similar
+from api.routes import facets, health, images, jobs, search, similar
 from api.schemas import Problem
 from indexer.lookup import PictureLookup
 from indexer.media import Media
 from indexer.pool import DecodePool
+from indexer.work_queue import open_queue
 from search.config import Config
 from search.errors import Unavailable
 from search.services import Services
@@ -56,6 +57,7 @@ def create_app(services: Services) -> FastAPI:
         lookup=PictureLookup(pool, lambda: services.profile, max_bytes=config.max_upload_bytes),
         media=Media(config.data, services.catalog, pool),
         keys=auth.parse_keys(config.api_keys),
+        queue=open_queue(config),
     )
 
     @asynccontextmanager
@@ -63,6 +65,7 @@ def create_app(services: Services) -> FastAPI:
         yield
         context.media.close()
         pool.close()
+        context.queue.close()
 
     app = with_routes(lifespan=lifespan)
     app.state.context = context
@@ -90,6 +93,7 @@ def with_routes(**options: Any) -> FastAPI:
         **options,
     )
     app.include_router(health.router)
+    app.include_router(jobs.router)
     for module in (search, images, similar, facets):
         app.include_router(module.router, dependencies=[needs(auth.Scope.SEARCH)])
     return app

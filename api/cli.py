@@ -245,6 +245,7 @@ def show(data: Path | None, as_json: bool, picture: str) -> None:
 @command("serve")
 @click.option("--host", help="Address to bind to; any but loopback needs SNAPSEEK_API_KEYS.")
 @click.option("--port", type=int, help="Port to bind to.")
+@click.option("--workers", type=int, help="Processes beside it that index what is uploaded; 0: others do that.")
 def serve(as_json: bool, **flags: Any) -> None:
     """Serve the page and the HTTP API of a library."""
     from api.server import run
@@ -252,15 +253,37 @@ def serve(as_json: bool, **flags: Any) -> None:
     run(load_config(**flags))
 
 
+@command("worker")
+@click.option("-n", "--workers", type=int, help="Processes.")
+def worker(data: Path | None, as_json: bool, workers: int | None) -> None:
+    """Index what is uploaded to a library, and take part in its index runs, until told to stop.
+
+    Any number of these may run, on every machine that has the library's folders, next to `serve --workers 0` or not.
+    """
+    from indexer.crew import Crew
+    from indexer.stopping import until_told_to_stop
+    from search.catalog.opening import open_catalog
+
+    config = load_config(data=data, workers=workers)
+    with open_catalog(config):
+        pass  # a wrong folder is an error at once, not one of every worker
+    count = max(1, config.workers)
+    with Crew(config, count):
+        click.echo(f"{count} worker{'s' if count > 1 else ''} at {config.data} (Ctrl-C stops)", err=True)
+        until_told_to_stop()
+
+
 @command("status")
 def status(data: Path | None, as_json: bool) -> None:
     """Print what the library holds."""
+    from indexer.liveness import living
     from search.catalog.opening import open_catalog
     from search.services import library_status
 
     config = load_config(data=data)
     with open_catalog(config) as catalog:
         document = library_status(config, catalog)
+    document["queue"]["workers"] = living(config.data)
     if as_json:
         emit(document)
         return
@@ -319,13 +342,16 @@ def migrate_(data: Path | None, as_json: bool, target: str, replace: bool) -> No
 @command("rm")
 @click.argument("pictures", nargs=-1, required=True, metavar="PATH_OR_ID...")
 def rm(data: Path | None, as_json: bool, pictures: tuple[str, ...]) -> None:
-    """Take images out of the library; later runs pass them over. Your files are never touched."""
+    """Take images out of the library; later runs pass them over. Your files are never touched; uploads are deleted."""
+    from indexer.ingest import take_out
+    from indexer.uploads import Uploads
     from search.services import open_services
 
     with open_services(load_config(data=data)) as services:
+        uploads = Uploads(services.config.data, max_bytes=services.config.max_upload_bytes)
         ids = [services.catalog.expect(picture) for picture in pictures]
         for id in ids:
-            services.catalog.delete(id)
+            take_out(services.catalog, uploads, id)
         services.noted()
     if as_json:
         emit({"removed": ids})

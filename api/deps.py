@@ -11,6 +11,8 @@ from fastapi import Depends, Path, Request, Response
 from api.auth import Keys, Scope, authorise
 from indexer.lookup import PictureLookup
 from indexer.media import Media
+from indexer.uploads import Uploads
+from indexer.work_queue import WorkQueue
 from search.engine import Picture
 from search.services import Services
 from search.types import Box, ImageId, ImageRecord
@@ -24,6 +26,12 @@ class Context:
     lookup: PictureLookup
     media: Media
     keys: Keys
+    queue: WorkQueue
+
+    @property
+    def uploads(self) -> Uploads:
+        config = self.services.config
+        return Uploads(config.data, max_bytes=config.max_upload_bytes, min_free_bytes=config.min_free_bytes)
 
     def told(self, record: ImageRecord) -> ImageRecord:
         """Return a record as it may be told: without its place where the options say so."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Literal
 
@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from search import filters
 from search.duplicates import DuplicateGroups
+from search.jobs import ItemState, Job, JobState
 from search.shuffle import MAX_SEED
 from search.types import (
     Facet,
@@ -358,3 +359,80 @@ class Problem(BaseModel):
     status: int
     detail: str
     position: int | None = None
+
+
+class SentImage(Model):
+    """What became of a picture that was sent."""
+
+    name: str = Field(description="The file's name, as it was sent")
+    id: ImageId = ImageIdText
+    status: Literal["queued", "running", "done", "known", "rejected"] = Field(
+        description="`known`: the library had it already; `rejected`: see `reason`"
+    )
+    reason: str | None = None
+
+
+class Accepted(Model):
+    """The answer to an upload: the pictures are kept, and indexed soon."""
+
+    job: str
+    images: list[SentImage]
+
+    @classmethod
+    def from_domain(cls, job: Job) -> Accepted:
+        return cls(job=job.id, images=_sent_images(job))
+
+
+class RejectedOut(Model):
+    name: str
+    reason: str
+
+
+class JobOut(Model):
+    """How far a job is."""
+
+    id: str
+    state: JobState
+    done: int = Field(description="Pictures of it that are in the library")
+    total: int
+    queued: int
+    running: int
+    rejected: list[RejectedOut]
+    created_at: datetime
+    finished_at: datetime | None
+    images: list[SentImage] | None = Field(None, description="Every picture of it; not in lists and events")
+
+    @classmethod
+    def from_domain(cls, job: Job, *, items: bool = True) -> JobOut:
+        return cls(
+            id=job.id,
+            state=job.state,
+            done=job.done,
+            total=job.total,
+            queued=job.counts.get(ItemState.QUEUED, 0),
+            running=job.counts.get(ItemState.RUNNING, 0),
+            rejected=[RejectedOut(name=one.path, reason=one.reason) for one in job.rejected],
+            created_at=job.created_at,
+            finished_at=job.finished_at,
+            images=_sent_images(job) if items else None,
+        )
+
+
+class JobsOut(Model):
+    """The latest jobs, the newest first; ``queued`` and ``running`` are pictures, of all jobs."""
+
+    queued: int
+    running: int
+    jobs: list[JobOut]
+
+    @classmethod
+    def from_domain(cls, jobs: Sequence[Job], counts: Mapping[ItemState, int]) -> JobsOut:
+        return cls(
+            queued=counts[ItemState.QUEUED],
+            running=counts[ItemState.RUNNING],
+            jobs=[JobOut.from_domain(job, items=False) for job in jobs],
+        )
+
+
+def _sent_images(job: Job) -> list[SentImage]:
+    return [SentImage(name=item.name, id=item.id, status=item.state.value, reason=item.reason) for item in job.items]

@@ -9,17 +9,27 @@ import uvicorn
 
 from api.app import create_app
 from api.auth import check_binding, parse_keys
+from indexer.crew import Crew
 from search.config import Config
 from search.errors import ConfigError, Unavailable
 from search.services import Services, open_services
+
+GRACE_S = 5
+"""So long requests may go on after the server is told to stop: uploads, and events that are listened to."""
 
 
 def run(config: Config) -> None:
     """Serve a library. Raises ConfigError for an address in use, or one that is open without a key."""
     check_binding(config.host, parse_keys(config.api_keys))
-    with open_services(config, wait_for_server=True) as services, _bound(config.host, config.port) as bound:
+    with (
+        open_services(config, wait_for_server=True) as services,
+        _bound(config.host, config.port) as bound,
+        Crew(config, config.workers),
+    ):
         app = create_app(services)
-        server = uvicorn.Server(uvicorn.Config(app, log_level="warning", server_header=False))
+        server = uvicorn.Server(
+            uvicorn.Config(app, log_level="warning", server_header=False, timeout_graceful_shutdown=GRACE_S)
+        )
         host, port = bound.getsockname()[:2]
         shown = f"[{host}]" if ":" in host else host
         click.echo(f"{_images(services)} on http://{shown}:{port} (Ctrl-C stops)", err=True)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import os
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import Enum, auto
 from itertools import islice
@@ -23,17 +23,17 @@ from indexer.decode import Decoded
 from indexer.media import Media
 from indexer.model_store import choose_profile
 from indexer.pool import DecodePool
-from indexer.profiles import Annotation, Profile, open_profile
+from indexer.profiles import Profile, open_profile
 from indexer.report import IndexReport
 from indexer.scan import Found, scan, scan_files
+from indexer.writing import BatchWriter, Read, outcome, row
 from search.catalog.opening import open_catalog
 from search.catalog.protocol import Catalog
-from search.catalog.rows import WHOLE, Batch, FileRow, NewImage, Root, Said
+from search.catalog.rows import WHOLE, Root
 from search.config import Config
-from search.errors import ConfigError, SnapseekError
+from search.errors import ConfigError
 from search.profile_file import stored_name
 from search.stores import open_stores
-from search.types import ImageId, Rejected
 
 log = logging.getLogger(__name__)
 
@@ -81,7 +81,7 @@ def index_paths(config: Config, paths: Sequence[Path], *, progress: Progress) ->
     with open_catalog(config, create=True) as catalog, catalog.write_lock():
         profile = _profile(config, catalog, progress)
         report = IndexReport(profile.name, profile.encoder.space)
-        with DecodePool(config, workers=config.workers or os.cpu_count() or 1) as pool:
+        with DecodePool(config, workers=config.decoders or os.cpu_count() or 1) as pool:
             places = [_place(catalog, path) for path in dict.fromkeys(paths)]
             for place in places or [Place(root, WHOLE, Extent.KNOWN) for root in catalog.roots()]:
                 _index_place(config, catalog, profile, place, pool, report, progress)
@@ -139,9 +139,11 @@ def _index_place(
     report.hidden += changes.hidden
     report.rejected += changes.rejected
     report.moved += len(changes.moved)
-    catalog.move(place.root, [(old, _row(found)) for old, found in changes.moved])
+    catalog.move(place.root, [(old, row(found)) for old, found in changes.moved])
     progress.found(len(changes.to_read))
-    writer = _Writer(catalog, profile, place, Media(config.data, catalog, pool), report)
+    media = Media(config.data, catalog, pool)
+    asked_for = place.extent is Extent.FILE
+    writer = BatchWriter(catalog, profile, place.root, media, report, asked_for=asked_for)
     for batch in _decoded(pool, place.root, changes.to_read, profile.decode_side, config.batch_size):
         writer.write(batch)
         progress.done(len(batch))
@@ -190,15 +192,7 @@ def _switch(config: Config, catalog: Catalog, profile: Profile, progress: Progre
         stores.close()
 
 
-@dataclass(frozen=True, slots=True)
-class _Read:
-    """A file that was read, and the picture in it or the reason why there is none."""
-
-    found: Found
-    result: Decoded | str
-
-
-def _decoded(pool: DecodePool, root: Root, files: list[Found], side: int, size: int) -> Iterator[list[_Read]]:
+def _decoded(pool: DecodePool, root: Root, files: list[Found], side: int, size: int) -> Iterator[list[Read]]:
     """Yield batches of files in order, decoding ahead in the pool."""
     waiting: deque[tuple[Found, ProcessFuture[Decoded]]] = deque()
     coming = iter(files)
@@ -209,130 +203,9 @@ def _decoded(pool: DecodePool, root: Root, files: list[Found], side: int, size: 
 
     submit(READ_AHEAD * size)
     while waiting:
-        batch: list[_Read] = []
+        batch: list[Read] = []
         while waiting and len(batch) < size:
             found, future = waiting.popleft()
-            batch.append(_Read(found, _outcome(pool, future)))
+            batch.append(Read(found, outcome(pool, future)))
             submit(1)
         yield batch
-
-
-def _outcome(pool: DecodePool, future: ProcessFuture[Decoded]) -> Decoded | str:
-    try:
-        return pool.result(future)
-    except SnapseekError as error:
-        return str(error)
-    except OSError as error:
-        return f"the file cannot be read: {error.strerror or error}"
-
-
-class _Writer:
-    """Turns a batch of decoded files into one transaction, and its thumbnails."""
-
-    def __init__(self, catalog: Catalog, profile: Profile, place: Place, media: Media, report: IndexReport) -> None:
-        self._catalog = catalog
-        self._profile = profile
-        self._place = place
-        self._media = media
-        self._report = report
-
-    def write(self, read: Sequence[_Read]) -> None:
-        """Annotate what is new among the files, and write all of them."""
-        batch = Batch(self._profile.encoder.space)
-        pictures: dict[ImageId, Decoded] = {}
-        files: list[tuple[Found, ImageId]] = []
-        for one in read:
-            if isinstance(one.result, str):
-                self._reject(batch, one.found, one.result)
-            else:
-                pictures.setdefault(one.result.id, one.result)
-                files.append((one.found, one.result.id))
-        fresh = self._fresh(pictures)
-        failed = self._annotate(batch, fresh)
-        hidden = self._hidden(pictures)
-        new = {image.id for image in batch.images}
-        for found, id in files:
-            if id in hidden:
-                batch.rejected.append((_row(found), None))
-                self._report.hidden += 1
-            elif id in failed:
-                self._reject(batch, found, failed[id])
-            else:
-                batch.files.append((_row(found), id))
-                self._report.duplicates += id not in new
-                new.discard(id)  # its further files are copies
-        self._catalog.write(self._place.root, batch)
-        self._report.indexed += len(batch.images)
-        for image in batch.images:
-            self._media.store(image.id, fresh[image.id].thumbnail)
-
-    def _fresh(self, pictures: Mapping[ImageId, Decoded]) -> dict[ImageId, Decoded]:
-        """Return the pictures that these models have not seen; those that a person took out are left alone."""
-        if self._place.extent is Extent.FILE:
-            self._catalog.restore(pictures)
-        known = self._catalog.models_of(pictures)
-        hidden = self._hidden(pictures)
-        return {
-            id: picture
-            for id, picture in pictures.items()
-            if known.get(id) != self._profile.fingerprint and id not in hidden
-        }
-
-    def _hidden(self, pictures: Mapping[ImageId, Decoded]) -> set[ImageId]:
-        return self._catalog.hidden(pictures)
-
-    def _annotate(self, batch: Batch, fresh: Mapping[ImageId, Decoded]) -> dict[ImageId, str]:
-        """Run the models, and return the images that they failed on, with the reason."""
-        failed: dict[ImageId, str] = {}
-        pictures = list(fresh.values())
-        try:
-            annotations: list[Annotation | None] = list(self._annotated(pictures))
-        except SnapseekError:
-            raise
-        except Exception:
-            log.exception("the models failed on a batch; trying its pictures one by one")
-            annotations = [self._annotate_alone(picture, failed) for picture in pictures]
-        for picture, annotation in zip(pictures, annotations, strict=True):
-            if annotation is not None:
-                batch.images.append(_new_image(picture, annotation, self._profile.fingerprint))
-        return failed
-
-    def _annotate_alone(self, picture: Decoded, failed: dict[ImageId, str]) -> Annotation | None:
-        try:
-            return self._annotated([picture])[0]
-        except Exception as error:
-            failed[picture.id] = f"the models failed on it: {error}"
-            return None
-
-    def _annotated(self, pictures: Sequence[Decoded]) -> list[Annotation]:
-        said = self._catalog.said([picture.id for picture in pictures], self._profile.encoder.space)
-        before = [said.get(picture.id, Said()) for picture in pictures]
-        return self._profile.annotate([picture.image() for picture in pictures], before)
-
-    def _reject(self, batch: Batch, found: Found, reason: str) -> None:
-        batch.rejected.append((_row(found), reason))
-        self._report.rejected.append(Rejected(found.path, reason))
-
-
-def _row(found: Found) -> FileRow:
-    return FileRow(found.path, found.size, found.mtime_ns, found.inode)
-
-
-def _new_image(picture: Decoded, annotation: Annotation, models: str) -> NewImage:
-    return NewImage(
-        id=picture.id,
-        width=picture.width,
-        height=picture.height,
-        mime_type=picture.mime_type,
-        bytes=picture.size_bytes,
-        phash=picture.phash,
-        models=models,
-        vector=annotation.vector,
-        tags=annotation.tags,
-        done=annotation.done,
-        caption=annotation.caption,
-        caption_source=annotation.caption_source,
-        taken_at=picture.taken_at,
-        camera=picture.camera,
-        location=picture.location,
-    )

@@ -41,7 +41,19 @@ class Config(BaseSettings):
         description="Where what is searched lives. `embedded`: tags in SQLite, vectors in FAISS; `opensearch`: tags in"
         " OpenSearch, vectors in FAISS; `opensearch-knn`: both, and the catalogue, in OpenSearch.",
     )
-    workers: int = Field(default=0, ge=0, le=64, description="Processes that decode pictures; 0 is one for each core.")
+    workers: int = Field(
+        default=1,
+        ge=0,
+        le=64,
+        description="Processes that run the models: of an index run, of `snapseek worker`, and beside `snapseek serve`,"
+        " where 0 is none.",
+    )
+    decoders: int = Field(
+        default=0,
+        ge=0,
+        le=64,
+        description="Processes that decode pictures, for each of those; 0: as many as there are cores for each.",
+    )
     batch_size: int = Field(default=32, ge=1, le=1024, description="Images that are annotated and written together.")
     max_file_bytes: int = Field(default=512 * 2**20, ge=1, description="Larger files are rejected. Bytes.")
     max_pixels: int = Field(default=250_000_000, ge=1, description="Pictures with more pixels are rejected.")
@@ -51,7 +63,29 @@ class Config(BaseSettings):
     decode_memory_bytes: int = Field(
         default=4 * 2**30, ge=2**28, description="Address space of a decoding process. Bytes."
     )
-    max_upload_bytes: int = Field(default=50 * 2**20, ge=1, description="Largest picture to search by. Bytes.")
+    worker_timeout_s: float = Field(
+        default=120.0,
+        gt=0,
+        description="A worker whose models take longer for a picture is ended, and another one tries it by itself."
+        " Seconds.",
+    )
+    max_upload_bytes: int = Field(
+        default=50 * 2**20, ge=1, description="Largest picture that is uploaded, to search by or to keep. Bytes."
+    )
+    max_upload_files: int = Field(default=1_000, ge=1, le=10_000, description="Most pictures of one upload.")
+    max_queue: int = Field(
+        default=10_000,
+        ge=1,
+        description="Uploaded pictures that may wait to be indexed; beyond, uploads are answered 429 with Retry-After.",
+    )
+    redis_url: SecretStr = Field(
+        default=SecretStr(""),
+        description="A Redis that passes work between machines, as `redis://host:6379/0`; empty: a file in the"
+        " library's folder does, for processes of one machine.",
+    )
+    min_free_bytes: int = Field(
+        default=256 * 2**20, ge=0, description="Uploads are refused where the disk would have less room left. Bytes."
+    )
     cutoff: float = Field(
         default=0.5, ge=0, le=1, description="Least relevance of a hit where a query says `cutoff=auto`."
     )

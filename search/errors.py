@@ -6,9 +6,12 @@ SnapseekError
 ├── Unauthorized         no key, or a wrong one
 ├── Forbidden            a key without this scope
 ├── UnsupportedImage     not decodable
+├── UnsupportedMedia     a body of another kind than is wanted
 ├── ImageTooLarge        bytes or pixels over the limit
 ├── Conflict             another writer is at work
+├── QueueFull            too many pictures wait already: send them later
 ├── Unavailable          store down, index not loaded: try again later
+│   ├── StorageFull      the disk is full: nothing was changed
 │   ├── ModelUnavailable weights missing: says what to run
 │   └── SpaceMismatch    library and encoder are in different spaces
 └── ConfigError          a bad option or call
@@ -45,6 +48,10 @@ class UnsupportedImage(SnapseekError):
     """The bytes are no picture that can be decoded."""
 
 
+class UnsupportedMedia(SnapseekError):
+    """What was sent is of another kind than is wanted."""
+
+
 class ImageTooLarge(SnapseekError):
     """More bytes or pixels than the limits allow."""
 
@@ -53,10 +60,20 @@ class Conflict(SnapseekError):
     """Another process is writing to this library."""
 
 
+class QueueFull(SnapseekError):
+    """As many pictures wait to be indexed as may. ``retry_after_s`` says when to try again."""
+
+    retry_after_s = 10
+
+
 class Unavailable(SnapseekError):
     """A part that is needed is away for now. ``retry_after_s`` says when to try again."""
 
     retry_after_s = 5
+
+
+class StorageFull(Unavailable):
+    """There is no room for what was sent; nothing of it is kept."""
 
 
 class ModelUnavailable(Unavailable):

@@ -239,7 +239,7 @@ def library_status(config: Config, catalog: Catalog) -> dict[str, Any]:
             **sizes(config),
             "thumbnails": _size(config.data / "thumbnails", "*/*"),
         },
-        "queue": {},
+        "queue": {state.value: count for state, count in catalog.jobs.open_counts().items()},
     }
 
 

@@ -11,6 +11,7 @@ from fastapi.responses import FileResponse
 from api.auth import Scope
 from api.deps import ContextDep, ImageIdDep, ServicesDep, needs
 from api.schemas import ImageOut, ImagePatch
+from indexer.ingest import take_out
 from indexer.media import SIZES
 from search.errors import InvalidQuery
 
@@ -72,8 +73,11 @@ def change(services: ServicesDep, context: ContextDep, id: ImageIdDep, body: Ima
 
 @router.delete("/v1/images/{id}", dependencies=[needs(Scope.WRITE)], status_code=204)
 def delete(services: ServicesDep, context: ContextDep, id: ImageIdDep) -> Response:
-    """Take an image out of the library, for good: later runs pass it over. Its files are not touched."""
-    services.catalog.delete(id)
+    """Take an image out of the library, for good: later runs pass it over.
+
+    Its files are not touched, but for what was uploaded.
+    """
+    take_out(services.catalog, context.uploads, id)
     context.media.forget(id)
     services.noted()
     return Response(status_code=204)

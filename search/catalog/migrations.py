@@ -85,7 +85,33 @@ CREATE TABLE done (
 """
 """Which model did each task of an image, so that a change of one does not run the others again."""
 
-STEPS = (V1, V2)
+V3 = """
+CREATE TABLE job (
+    number INTEGER PRIMARY KEY AUTOINCREMENT,
+    id TEXT NOT NULL UNIQUE,
+    created_at TEXT NOT NULL,
+    sender TEXT NOT NULL DEFAULT '',
+    finished_at TEXT
+);
+CREATE INDEX job_finished ON job (number) WHERE finished_at IS NOT NULL;
+CREATE TABLE item (
+    job TEXT NOT NULL REFERENCES job (id) ON DELETE CASCADE,
+    number INTEGER NOT NULL,
+    name TEXT NOT NULL,
+    id TEXT NOT NULL,
+    path TEXT NOT NULL,
+    state TEXT NOT NULL,
+    reason TEXT,
+    tries INTEGER NOT NULL,
+    worker TEXT,
+    lease REAL,
+    PRIMARY KEY (job, number)
+) WITHOUT ROWID;
+CREATE INDEX item_open ON item (state, id) WHERE state IN ('queued', 'running');
+"""
+"""Pictures that were sent and wait to be indexed."""
+
+STEPS = (V1, V2, V3)
 
 
 def refuse_foreign(path: Path) -> None:

@@ -23,6 +23,7 @@ from search.catalog.rows import (
     Said,
     StoredImage,
 )
+from search.jobs import Jobs
 from search.protocols import Records
 from search.saved import SavedSearch
 from search.types import EmbeddingSpace, ImageId, ImageRecord, Rejected
@@ -30,6 +31,11 @@ from search.types import EmbeddingSpace, ImageId, ImageRecord, Rejected
 
 class Catalog(Records, Protocol):
     """One library's images, their files, what models and people said of them, and their vectors. Safe for threads."""
+
+    @property
+    def jobs(self) -> Jobs:
+        """Pictures that were sent and wait to be indexed."""
+        ...
 
     def close(self) -> None: ...
 
@@ -114,6 +120,7 @@ class Catalog(Records, Protocol):
     def write(self, root: Root, batch: Batch) -> None:
         """Write images, their files and rejected files of one root.
 
+        Raises Conflict where the library has changed to another profile than the batch's.
         Cut off anywhere, each image is whole, and what was not finished is done again by writing the batch again.
         """
         ...

@@ -12,6 +12,7 @@ from typing import Any
 from pyroaring import BitMap
 
 from search.calibration import Calibration
+from search.errors import Conflict
 from search.saved import SavedSearch
 from search.types import (
     DEFAULT_CONFIDENCE,
@@ -103,6 +104,14 @@ class Batch:
     """Files and the image in each: one of ``images``, or one that the catalogue has."""
     rejected: list[tuple[FileRow, str | None]] = field(default_factory=list)
     """Files without an image, and why; None where a person took the image out."""
+    profile: str | None = None
+    """The profile that the images went through; what another one said is not written once the library has changed."""
+
+
+def expect_profile(batch: Batch, current: str | None) -> None:
+    """Raise Conflict for images that went through another profile than the library has, or is on its way to."""
+    if batch.profile is not None and current is not None and batch.profile != current:
+        raise Conflict(f"the library changed from profile {batch.profile} to {current} meanwhile")
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ import sqlite3
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path, PurePosixPath
 from types import TracebackType
 from typing import Any
@@ -40,8 +40,10 @@ from search.catalog.rows import (
     Root,
     Said,
     StoredImage,
+    expect_profile,
 )
-from search.errors import ConfigError, Conflict, NotFound, Unavailable
+from search.catalog.sqlite_jobs import SqliteJobs
+from search.errors import ConfigError, Conflict, NotFound, StorageFull, Unavailable
 from search.phash import distances
 from search.saved import SavedSearch
 from search.types import EmbeddingSpace, ImageId, ImageRecord, Matrix, Ordinals, Rejected, Tag, Vector
@@ -66,6 +68,7 @@ class SqliteCatalog:
         Raises ConfigError, and changes nothing, where there is none, or one that this version cannot read.
         """
         self.data = data
+        self._base = Path(os.path.abspath(data))
         self._path = data / FILE
         self._local = threading.local()
         self._all: list[sqlite3.Connection] = []
@@ -79,6 +82,7 @@ class SqliteCatalog:
             refuse_foreign(self._path)
         with _translated():
             migrate(self._connection, str(self._path))
+        self.jobs = SqliteJobs(lambda: self._connection, _translated)
 
     @property
     def _connection(self) -> sqlite3.Connection:
@@ -223,12 +227,19 @@ class SqliteCatalog:
     # Folders and files
 
     def roots(self) -> list[Root]:
-        return [Root(id, Path(os.fsdecode(path))) for id, path in self._rows("SELECT id, path FROM root ORDER BY id")]
+        return [Root(id, self._there(path)) for id, path in self._rows("SELECT id, path FROM root ORDER BY id")]
+
+    def _there(self, root: bytes) -> Path:
+        """Return where a root is. What the library holds itself is known by its place in there, so it may be moved."""
+        return self._base / os.fsdecode(root)
+
+    def _stored(self, root: Path) -> Path:
+        return root.relative_to(self._base) if self._base in root.parents else root
 
     def root(self, path: Path) -> Root:
         """Return the root of an absolute path, made if it is new."""
         with self._transaction() as (connection, _):
-            return Root(statements.root_number(connection, path), path)
+            return Root(statements.root_number(connection, self._stored(path)), path)
 
     def known_files(self, root: Root, within: PurePosixPath = WHOLE) -> dict[str, KnownFile]:
         """Return what is known of the files at or below ``root / within``, by path below the root."""
@@ -249,7 +260,7 @@ class SqliteCatalog:
             "SELECT root.path, file.path, reason FROM file JOIN root ON root.id = file.root"
             " WHERE ordinal IS NULL AND reason IS NOT NULL ORDER BY 1, 2"
         )
-        return [Rejected(os.path.join(os.fsdecode(root), os.fsdecode(path)), why) for root, path, why in found]
+        return [Rejected(os.path.join(self._there(root), os.fsdecode(path)), why) for root, path, why in found]
 
     def locate(self, id: ImageId) -> list[Path]:
         """Return the absolute paths of an image's files."""
@@ -258,7 +269,7 @@ class SqliteCatalog:
             " WHERE image.id = ? ORDER BY 1, 2",
             id,
         )
-        return [Path(os.fsdecode(root)) / os.fsdecode(path) for root, path in found]
+        return [self._there(root) / os.fsdecode(path) for root, path in found]
 
     def resolve(self, path_or_id: str) -> ImageId | None:
         """Return the image that an id, or the path of one of its files, names; None if there is none."""
@@ -287,6 +298,7 @@ class SqliteCatalog:
     def write(self, root: Root, batch: Batch) -> None:
         """Write images, their files and rejected files of one root, all or nothing."""
         with self._transaction() as (connection, change):
+            expect_profile(batch, self.coming_profile or self.profile)
             space = statements.space_number(connection, batch.space)
             for image in batch.images:
                 statements.write_image(connection, image, space, change)
@@ -574,7 +586,7 @@ class SqliteCatalog:
             ordinals,
         ):
             file = FileRow(os.fsdecode(path), size, mtime_ns, inode)
-            files.setdefault(ordinal, []).append((Path(os.fsdecode(root)), file))
+            files.setdefault(ordinal, []).append((self._there(root), file))
         return [
             rows.stored_from_row(
                 row, done.get(row[0], {}), tags.get(row[0], {}), vectors[row[0]], tuple(files.get(row[0], ()))
@@ -607,7 +619,8 @@ class SqliteCatalog:
         """
         with self._transaction() as (connection, change):
             for stored in images:
-                statements.take_over(connection, stored, change)
+                files = tuple((self._stored(root), file) for root, file in stored.files)
+                statements.take_over(connection, replace(stored, files=files), change)
             statements.drop_without_files(connection, change)
 
     def remains(self) -> Remains:
@@ -623,7 +636,7 @@ class SqliteCatalog:
             calibration=self.calibration(),
             roots=tuple(root.path for root in self.roots()),
             rejected=tuple(
-                (Path(os.fsdecode(root)), FileRow(os.fsdecode(path), size, mtime_ns, inode), reason)
+                (self._there(root), FileRow(os.fsdecode(path), size, mtime_ns, inode), reason)
                 for root, path, size, mtime_ns, inode, reason in rejected
             ),
             edits=self._edits([id for (id,) in self._rows("SELECT id FROM edit")]),
@@ -645,10 +658,10 @@ class SqliteCatalog:
             statements.set_calibration(connection, remains.calibration)
             statements.set_meta(connection, "saved", json.dumps(saved.to_json(remains.saved)))
             for path in remains.roots:
-                statements.root_number(connection, path)
+                statements.root_number(connection, self._stored(path))
             connection.execute("DELETE FROM file WHERE ordinal IS NULL")
             for path, file, reason in remains.rejected:
-                root = statements.root_number(connection, path)
+                root = statements.root_number(connection, self._stored(path))
                 connection.execute(statements.TOUCH_IMAGE_OF_FILE, (change, root, os.fsencode(file.path)))
                 statements.write_file(connection, root, file, reason=reason)
             connection.execute("UPDATE image SET changed = ? WHERE id IN (SELECT id FROM edit)", (change,))
@@ -684,7 +697,7 @@ def _translated() -> Iterator[None]:
         yield
     except sqlite3.OperationalError as error:
         if "full" in str(error):
-            raise Unavailable("the disk is full: nothing was changed; make room and run it again") from error
+            raise StorageFull("the disk is full: nothing was changed; make room and try again") from error
         if "locked" in str(error):
             raise Unavailable("the catalogue is busy with another process; try again") from error
         raise ConfigError(f"the catalogue cannot be opened or written: {error}") from error

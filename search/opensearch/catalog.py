@@ -28,6 +28,7 @@ from search.catalog.rows import (
     Root,
     Said,
     StoredImage,
+    expect_profile,
 )
 from search.config import Config
 from search.errors import ConfigError, NotFound, Unavailable
@@ -47,6 +48,7 @@ from search.opensearch.files import (
     is_finished,
 )
 from search.opensearch.images import Images, Turn, is_id
+from search.opensearch.jobs import OpenSearchJobs
 from search.opensearch.rewriting import Source
 from search.opensearch.state import Meta, State
 from search.opensearch.stored import files_of, record_of, said_of, stored_of
@@ -89,6 +91,7 @@ class OpenSearchCatalog:
         self._files = Files(self._client, schema.files(prefix))
         self._state = State(self._client, schema.state(prefix))
         self._images = Images(self._client, schema.images(prefix), self._state)
+        self.jobs = OpenSearchJobs(self._client, schema.state(prefix))
         self._library = Library(self._client, config, self._images, self._files, self._state)
         try:
             self._expect(create=create)
@@ -277,6 +280,8 @@ class OpenSearchCatalog:
 
     def write(self, root: Root, batch: Batch) -> None:
         """Write images, their files and rejected files of one root. Cut off anywhere, it is done again by a repeat."""
+        meta = self._meta()
+        expect_profile(batch, meta.coming_profile or meta.profile)
         self._patiently(lambda: writing.write(self._library, root.path, batch))
 
     def move(self, root: Root, moved: Sequence[tuple[str, FileRow]]) -> None:
