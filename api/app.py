@@ -8,16 +8,16 @@ from contextlib import asynccontextmanager
 from math import nan
 from typing import Any
 
-from fastapi import FastAPI
+from fastapi import Depends, FastAPI
 from starlette.middleware.gzip import GZipMiddleware
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api import auth, errors
-from api.deps import Context, needs
+from api.deps import Context, needs, only_shown
 from api.metrics import Metrics, MetricsMiddleware
 from api.pages import LibraryPages
-from api.routes import facets, health, images, jobs, search, similar
+from api.routes import facets, health, images, jobs, moderation, search, similar
 from api.schemas import Problem
 from indexer.lookup import PictureLookup
 from indexer.media import Media
@@ -73,7 +73,7 @@ def create_app(services: Services) -> FastAPI:
     backend = LibraryPages(context)
     errors.install(app, backend)
     for scope, pages in ((auth.Scope.SEARCH, make_router(backend)), (auth.Scope.WRITE, make_writing_router(backend))):
-        app.include_router(pages, dependencies=[needs(scope)], include_in_schema=False)
+        app.include_router(pages, dependencies=[needs(scope), Depends(only_shown)], include_in_schema=False)
     app.mount("/static", Static(), name="static")
     app.add_middleware(GZipMiddleware, minimum_size=1_000, compresslevel=6)
     app.add_middleware(SecurityHeaders)
@@ -96,6 +96,7 @@ def with_routes(**options: Any) -> FastAPI:
     app.include_router(jobs.router)
     for module in (search, images, similar, facets):
         app.include_router(module.router, dependencies=[needs(auth.Scope.SEARCH)])
+    app.include_router(moderation.router, dependencies=[needs(auth.Scope.MODERATE)])
     return app
 
 

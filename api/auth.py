@@ -8,6 +8,7 @@ import hashlib
 import hmac
 import ipaddress
 import secrets
+from dataclasses import dataclass
 from enum import StrEnum
 
 from starlette.requests import HTTPConnection
@@ -20,6 +21,17 @@ class Scope(StrEnum):
     WRITE = "write"
     MODERATE = "moderate"
 
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who asks: the name of the key, and what it may do."""
+
+    name: str
+    scopes: frozenset[Scope]
+
+
+ANYONE = Caller("local", frozenset(Scope))
+"""Who asks where no key is needed."""
 
 Keys = dict[str, frozenset[Scope]]
 """Scopes by the SHA-256 of the key, in hex. Keys are 256 random bits, so a plain hash is enough: nothing to guess."""
@@ -67,10 +79,10 @@ def check_binding(host: str, keys: Keys) -> None:
         )
 
 
-def authorise(connection: HTTPConnection, keys: Keys, scope: Scope) -> None:
-    """Pass a request that carries a key with this scope, as a bearer token or as the password of basic auth."""
+def authorise(connection: HTTPConnection, keys: Keys, scope: Scope) -> Caller:
+    """Return who sent a request, if with a key of this scope: a bearer token, or the password of basic auth."""
     if not keys:
-        return
+        return ANYONE
     given = _given_key(connection.headers.get("authorization", ""))
     if given is None:
         raise Unauthorized("this server wants an API key: `Authorization: Bearer …`")
@@ -80,6 +92,7 @@ def authorise(connection: HTTPConnection, keys: Keys, scope: Scope) -> None:
         raise Unauthorized("this API key is not known here")
     if scope not in scopes:
         raise Forbidden(f"this API key lacks the scope `{scope}`")
+    return Caller(f"key {digest[:8]}", scopes)
 
 
 def _given_key(header: str) -> str | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import getpass
 import json
 import logging
 import sys
@@ -357,6 +358,73 @@ def rm(data: Path | None, as_json: bool, pictures: tuple[str, ...]) -> None:
         emit({"removed": ids})
     else:
         click.echo(f"removed {len(ids)} from the library")
+
+
+@main.group("moderation")
+def moderation() -> None:
+    """Review what is flagged: list it, approve it, reject it."""
+
+
+@command("list", group=moderation)
+@click.option("--state", type=click.Choice(["flagged", "approved", "rejected"]), default="flagged", show_default=True)
+@click.option("-k", type=click.IntRange(1, 200), default=24, show_default=True, help="Images.")
+@click.option("--cursor", help="`next` of the page before.")
+def moderation_list(data: Path | None, as_json: bool, state: str, k: int, cursor: str | None) -> None:
+    """List the images that wait for a decision, or those that have one."""
+    from api.routes.moderation import parse_cursor
+    from api.schemas import QueueOut
+    from search.catalog.opening import open_catalog
+    from search.moderation import ReviewState, policy_of
+    from search.review import review_page
+
+    config = load_config(data=data)
+    policy, wanted = policy_of(config), ReviewState(state)
+    with open_catalog(config) as catalog:
+        page = review_page(catalog, policy, wanted, after=parse_cursor(cursor), k=k)
+    body = QueueOut.from_domain(page, wanted, policy)
+    if as_json:
+        emit(body.model_dump(mode="json"))
+        return
+    for image in body.images:
+        why = ", ".join(f"{tag.label} {tag.confidence:.2f}" for tag in image.reasons)
+        click.echo(f"{image.id}  {image.files[0] if image.files else ''}  {why}")
+        for one in image.decisions:
+            click.secho(f"      {one.verdict} by {one.by}, {one.at:%Y-%m-%d %H:%M} UTC  {one.note}".rstrip(), dim=True)
+    rest = f"; go on with --cursor {body.next}" if body.next else ""
+    click.secho(f"{body.total} {state}{rest}", dim=True, err=True)
+
+
+def moderation_command(decision: str, doc: str) -> None:
+    """Make the subcommand of one decision."""
+
+    @command(decision, group=moderation)
+    @click.argument("pictures", nargs=-1, required=True, metavar="ID_OR_PATH...")
+    @click.option("--note", default="", help="Why, for the log.")
+    @click.option("--by", default=getpass.getuser, show_default="your login name", help="Who decides.")
+    def decide(data: Path | None, as_json: bool, pictures: tuple[str, ...], note: str, by: str) -> None:
+        from datetime import UTC, datetime
+
+        from api.schemas import DecisionIn, ReviewOut
+        from search.services import open_services
+        from search.types import Decision
+
+        verdict = DecisionIn(decision=decision, note=note).verdict
+        with open_services(load_config(data=data)) as services:
+            ids = [services.catalog.expect(picture) for picture in pictures]
+            made = Decision(verdict, by, datetime.now(UTC), note)
+            records = [services.catalog.decide(id, made) for id in ids]
+            services.noted()
+            reviewed = [ReviewOut.from_domain(record, services.policy).model_dump(mode="json") for record in records]
+        if as_json:
+            emit({"images": reviewed})
+        else:
+            click.echo(f"{len(reviewed)} {verdict}")
+
+    decide.help = doc
+
+
+moderation_command("approve", "Say that images may be shown, whatever the models found.")
+moderation_command("reject", "Take images out of every search; `approve` brings them back. Files are never touched.")
 
 
 @main.group("models")

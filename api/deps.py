@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 from fastapi import Depends, Path, Request, Response
 
-from api.auth import Keys, Scope, authorise
+from api.auth import Caller, Keys, Scope, authorise
 from indexer.lookup import PictureLookup
 from indexer.media import Media
 from indexer.uploads import Uploads
@@ -39,6 +39,7 @@ class Context:
 
     def part(self, id: ImageId, box: Box) -> Picture:
         """Return what to search by for a part of an image. Raises NotFound, InvalidQuery where it is too small."""
+        self.services.expect_shown(id)
         path, _ = self.media.original(id)
         return self.lookup.part(id, path, box)
 
@@ -65,12 +66,37 @@ def needs(scope: Scope) -> Any:
     """Return a dependency that lets only keys with this scope pass."""
 
     def check(request: Request) -> None:
-        authorise(request, get_context(request).keys, scope)
+        request.state.caller = authorise(request, get_context(request).keys, scope)
 
     check_typed: Callable[[Request], None] = check
     return Depends(check_typed)
 
 
+def get_caller(request: Request) -> Caller:
+    """Return who asks, as the route's scope found out."""
+    caller: Caller = request.state.caller
+    return caller
+
+
+ImageIdText = Annotated[ImageId, Path(pattern=r"^[0-9a-f]{32}$", description="First 32 hex digits of the SHA-256")]
+
+
+def get_shown_id(request: Request, id: ImageIdText) -> ImageId:
+    """Return the id of an image that the caller may see. Raises NotFound for a hidden one, as for one that is none."""
+    if Scope.MODERATE not in get_caller(request).scopes:
+        get_context(request).services.expect_shown(id)
+    return id
+
+
 ContextDep = Annotated[Context, Depends(get_context)]
 ServicesDep = Annotated[Services, Depends(get_services)]
-ImageIdDep = Annotated[ImageId, Path(pattern=r"^[0-9a-f]{32}$", description="First 32 hex digits of the SHA-256")]
+
+
+def only_shown(request: Request) -> None:
+    """Let a page of an image through only for who may see the image."""
+    if "id" in request.path_params:
+        get_shown_id(request, ImageId(request.path_params["id"]))
+
+
+CallerDep = Annotated[Caller, Depends(get_caller)]
+ImageIdDep = Annotated[ImageId, Depends(get_shown_id)]

@@ -11,8 +11,11 @@ from pydantic import BaseModel, ConfigDict, Field
 from search import filters
 from search.duplicates import DuplicateGroups
 from search.jobs import ItemState, Job, JobState
+from search.moderation import Policy, ReviewState
+from search.review import ReviewPage
 from search.shuffle import MAX_SEED
 from search.types import (
+    Decision,
     Facet,
     Filter,
     Hit,
@@ -24,6 +27,7 @@ from search.types import (
     Sort,
     Tag,
     TagKind,
+    Verdict,
     Weights,
 )
 
@@ -90,6 +94,7 @@ class ImageOut(Model):
     caption_source: str | None
     alt_text: str | None
     tags: list[TagOut]
+    verdict: Verdict | None = Field(description="What a moderator decided last")
     links: Links
 
     @classmethod
@@ -111,8 +116,77 @@ class ImageOut(Model):
             caption_source=record.caption_source,
             alt_text=record.alt_text,
             tags=[TagOut.from_domain(tag) for tag in record.tags],
+            verdict=record.verdict,
             links=Links.of(record.id),
         )
+
+
+class DecisionOut(Model):
+    """What a moderator decided."""
+
+    verdict: Verdict
+    by: str = Field(description="The name of the key, or who ran the command")
+    at: datetime
+    note: str
+
+    @classmethod
+    def from_domain(cls, decision: Decision) -> DecisionOut:
+        return cls(verdict=decision.verdict, by=decision.by, at=decision.at, note=decision.note)
+
+
+class ReviewOut(Model):
+    """An image in the review queue."""
+
+    id: str
+    state: ReviewState | None = Field(description="Null for an image that nothing is said against")
+    hidden: bool = Field(description="Whether only moderators see it")
+    reasons: list[TagOut] = Field(description="The categories that reach their threshold")
+    decisions: list[DecisionOut] = Field(description="Who decided what, when; the last one holds")
+    files: list[str]
+    width: int
+    height: int
+    caption: str | None
+    alt_text: str | None
+    links: Links
+
+    @classmethod
+    def from_domain(cls, record: ImageRecord, policy: Policy) -> ReviewOut:
+        return cls(
+            id=record.id,
+            state=policy.state(record),
+            hidden=policy.hides(record),
+            reasons=[TagOut.from_domain(tag) for tag in policy.reasons(record)],
+            decisions=[DecisionOut.from_domain(decision) for decision in record.decisions],
+            files=list(record.files),
+            width=record.width,
+            height=record.height,
+            caption=record.caption,
+            alt_text=record.alt_text,
+            links=Links.of(record.id),
+        )
+
+
+class QueueOut(Model):
+    """A page of the review queue."""
+
+    state: ReviewState
+    total: int = Field(description="Images in this state")
+    images: list[ReviewOut] = Field(description="The last indexed first")
+    next: str | None = Field(description="Cursor of the next page")
+
+    @classmethod
+    def from_domain(cls, page: ReviewPage, state: ReviewState, policy: Policy) -> QueueOut:
+        images = [ReviewOut.from_domain(record, policy) for record in page.images]
+        return cls(state=state, total=page.total, images=images, next=None if page.after is None else str(page.after))
+
+
+class DecisionIn(Model):
+    decision: Literal["approve", "reject"]
+    note: str = Field("", max_length=2_000, description="Why, for the log")
+
+    @property
+    def verdict(self) -> Verdict:
+        return Verdict.APPROVED if self.decision == "approve" else Verdict.REJECTED
 
 
 class HitOut(Model):

@@ -95,6 +95,15 @@ class Config(BaseSettings):
         description="Up to this many allowed images a query scores them all, so totals and facet counts are exact;"
         " above, it scores the best 1,000 that the ANN index finds.",
     )
+    moderation_thresholds: dict[str, float] = Field(
+        default={},
+        description="Confidence from which an image is flagged, by category: `{adult = 0.8, weapons = 0.6}`. Those"
+        " that are not named keep their own (docs/moderation.md).",
+    )
+    moderation_hide_flagged: bool = Field(
+        default=False,
+        description="Whether what is flagged is hidden until a person approves it; if not, only what one rejected is.",
+    )
     host: str = Field(default="127.0.0.1", description="Address that `snapseek serve` binds to.")
     port: int = Field(
         default=8000, ge=0, le=65535, description="Port that `snapseek serve` binds to; 0 takes a free one."

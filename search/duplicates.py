@@ -90,9 +90,8 @@ class Duplicates:
     def of(self, phash: int, vector: Vector, version: Version | None, filter: Filter) -> Copies:
         """Return the copies of a picture among the images that match a filter, itself too if it is there."""
         ordinals, hashes = self._records.near_phashes(phash, FAR_HASH)
-        if filter:
-            let_through = np.isin(ordinals, ordinals_of(self._tags.among([filter], bitmap_of(ordinals))))
-            ordinals, hashes = ordinals[let_through], hashes[let_through]
+        let_through = np.isin(ordinals, ordinals_of(self._tags.among([filter], bitmap_of(ordinals))))
+        ordinals, hashes = ordinals[let_through], hashes[let_through]
         cosine = np.nan_to_num(self._finder.cosines(vector, ordinals))
         distance = distances(hashes, phash).astype(np.int64)
         nearest = np.lexsort((-cosine, distance))
@@ -145,6 +144,9 @@ class Duplicates:
         ordinals, hashes = self._records.phashes(None)
         places, distance = near_pairs(hashes, GROUP_HASH)
         pairs = ordinals[places]
+        shown = self._tags.among([Filter()], bitmap_of(np.unique(pairs)))  # the catalogue has those that are hidden too
+        both = np.isin(pairs, ordinals_of(shown)).all(axis=1)
+        pairs, distance = pairs[both], distance[both]
         cosine = np.ones(len(pairs), np.float32)
         unsure = np.flatnonzero(distance > SURE_HASH)
         for start in range(0, len(unsure), CHUNK):

@@ -203,9 +203,14 @@ class SearchEngine:
         return _unit(given)
 
     def embedding(self, id: ImageId) -> Vector:
-        """Return the vector of an image. Raises NotFound."""
+        """Return the vector of an image. Raises NotFound, also for one that nobody is to find."""
         ordinal = self._records.find(id)
-        vector = None if ordinal is None else self._records.embedding(ordinal, self.space)
+        if ordinal is None or not self._tags.among([Filter()], BitMap([ordinal])):
+            raise NotFound(f"there is no image {id} in this library")
+        return self._vector_of(id, ordinal)
+
+    def _vector_of(self, id: ImageId, ordinal: int) -> Vector:
+        vector = self._records.embedding(ordinal, self.space)
         if vector is None:
             raise NotFound(f"there is no image {id} in this library")
         return vector
@@ -390,14 +395,14 @@ class SearchEngine:
         return hits
 
     def similar(self, id: ImageId, *, by: SimilarBy, filter: Filter, k: int) -> SearchResults:
-        """Return the images most like one of the library, itself left out."""
+        """Return the images most like one of the library, itself left out. One that is hidden may be asked for."""
         ordinal = self._records.find(id)
         if ordinal is None:
             raise NotFound(f"there is no image {id} in this library")
         hashes = self._records.phashes(np.array([ordinal], np.uint32))[1]
         record = self._records.records([ordinal])[0]
         version = self._duplicates.version(record) if by is SimilarBy.DUPLICATE else None
-        picture = Picture(self.embedding(id), int(hashes[0]), record.tags, version)
+        picture = Picture(self._vector_of(id, ordinal), int(hashes[0]), record.tags, version)
         return self._alike(picture, by=by, filter=filter, k=k, leave_out=BitMap([ordinal]))
 
     def similar_to(

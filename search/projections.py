@@ -15,8 +15,10 @@ from search.catalog.rows import Problem
 from search.catalog.sqlite_catalog import SqliteCatalog
 from search.config import Config
 from search.errors import Unavailable
+from search.moderation import policy_of
 from search.patience import patiently
 from search.protocols import TagProjection
+from search.review import hidden_images
 from search.tags.sqlite_store import SqliteTagStore, bytes_of
 from search.types import EmbeddingSpace, Filter
 from search.vectors.faiss_index import FaissIndex
@@ -39,6 +41,7 @@ class Projections:
     def __init__(self, catalog: SqliteCatalog, config: Config, space: EmbeddingSpace) -> None:
         self._catalog = catalog
         self._space = space
+        self._policy = policy_of(config)
         self._wait_s = config.opensearch_write_wait_s
         self._lock = threading.Lock()
         self.tags = _open_tags(config)
@@ -112,7 +115,7 @@ class Projections:
         """Return where a projection does not agree with the catalogue."""
         wanted = self._catalog.ordinals()
         problems = []
-        differing = self.tags.match(Filter()) ^ wanted
+        differing = self.tags.match(Filter()) ^ (wanted - hidden_images(self._catalog, self._policy))
         if differing:
             problems.append(Problem(f"{len(differing)} images differ from the catalogue", "tags"))
         wrong = 0
@@ -138,7 +141,7 @@ def _open_tags(config: Config) -> TagProjection:
         from search.opensearch.tag_store import OpenSearchTagStore
 
         return OpenSearchTagStore(config, connect(config))
-    return SqliteTagStore(config.data / TAGS_FILE)
+    return SqliteTagStore(config.data / TAGS_FILE, policy_of(config))
 
 
 def _locked(file: IO[str]) -> bool:

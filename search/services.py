@@ -17,11 +17,13 @@ from search.catalog.protocol import Catalog
 from search.config import Config
 from search.encoders.opening import open_encoder
 from search.engine import SearchEngine
-from search.errors import ConfigError, ModelUnavailable, SnapseekError, SpaceMismatch, Unavailable
+from search.errors import ConfigError, ModelUnavailable, NotFound, SnapseekError, SpaceMismatch, Unavailable
 from search.looks import looks_in
+from search.moderation import policy_of
 from search.profile_file import read_profile
 from search.protocols import Encoder, TagStore
 from search.stores import Stores, open_stores, sizes
+from search.types import ImageId
 
 log = logging.getLogger(__name__)
 
@@ -54,6 +56,7 @@ class Services:
     def __init__(self, config: Config, catalog: Catalog) -> None:
         self.config = config
         self.catalog = catalog
+        self.policy = policy_of(config)
         self.behind: str | None = None
         """Why the latest changes are not to be found yet; None when they are."""
         self._lock = threading.Lock()
@@ -108,6 +111,11 @@ class Services:
             self.behind = str(error)
             raise
         self._complete, self.behind = stores, None
+
+    def expect_shown(self, id: ImageId) -> None:
+        """Raise NotFound for an image that is not there, or that only moderators are to see."""
+        if self.policy.hides(self.catalog.record(id)):
+            raise NotFound(f"there is no image {id} in this library")
 
     def noted(self) -> None:
         """Catch up with what was just written, if that is possible now: it is kept in the catalogue anyway."""

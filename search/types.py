@@ -96,6 +96,23 @@ class Location:
     longitude: float
 
 
+class Verdict(StrEnum):
+    """What a person decided of an image that could be against the rules."""
+
+    APPROVED = "approved"
+    REJECTED = "rejected"
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """Who decided what, when (UTC) and why."""
+
+    verdict: Verdict
+    by: str
+    at: datetime
+    note: str = ""
+
+
 @dataclass(frozen=True, slots=True)
 class ImageRecord:
     """Everything known of one image. ``files`` has one path for each copy, below the folder it was indexed from."""
@@ -118,6 +135,12 @@ class ImageRecord:
     alt_text: str | None = None
     """Written by a person; the caption stands in where there is none."""
     tags: tuple[Tag, ...] = ()
+    decisions: tuple[Decision, ...] = ()
+    """Those of moderators, as they came; the last one holds."""
+
+    @property
+    def verdict(self) -> Verdict | None:
+        return self.decisions[-1].verdict if self.decisions else None
 
     @property
     def orientation(self) -> str:

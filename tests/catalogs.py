@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
@@ -12,11 +12,14 @@ from search.calibration import Calibration, Curve
 from search.catalog.protocol import Catalog
 from search.catalog.rows import Batch, FileRow, NewImage, Root
 from search.saved import SavedSearch, with_search
-from search.types import Box, EmbeddingSpace, ImageId, Location, Tag, TagKind, Vector
+from search.types import Box, Decision, EmbeddingSpace, ImageId, Location, Tag, TagKind, Vector, Verdict
 
 SPACE = EmbeddingSpace("test", 8, "f" * 32)
 OTHER = EmbeddingSpace("other", 4, "0" * 32)
 DOG = Tag(TagKind.OBJECT, "dog", 0.9, "detector", Box(0.1, 0.2, 0.3, 0.4))
+
+REJECTED = Decision(Verdict.REJECTED, "Ann", datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC), "a note")
+APPROVED = Decision(Verdict.APPROVED, "Bob", datetime(2026, 1, 3, tzinfo=UTC))
 
 
 def an_id(number: int) -> ImageId:
@@ -65,6 +68,8 @@ def a_lived_in_library(catalog: Catalog) -> None:
     catalog.write(more, Batch(SPACE, files=[(a_file(name), an_id(1))], rejected=rejected))
     catalog.edit(an_id(1), add=[(TagKind.USER, "Rex")], remove=[(TagKind.OBJECT, "dog")], caption="Rex", alt_text="R")
     catalog.edit(an_id(3), alt_text="Three")
+    catalog.decide(an_id(5), REJECTED)
+    catalog.decide(an_id(3), APPROVED)
     catalog.remove_files(photos, ["3.jpg"])
     catalog.delete(an_id(4))
 
@@ -78,6 +83,7 @@ def all_that_is_told(catalog: Catalog) -> dict[str, object]:
     return {
         "profile": (catalog.profile, catalog.coming_profile, catalog.active_space()),
         "calibration": catalog.calibration(),
+        "decided": {verdict: catalog.decided(verdict) for verdict in Verdict},
         "missing": (catalog.missing_in(SPACE), catalog.missing_in(OTHER)),
         "counts": catalog.counts(),
         "files": {str(root.path): catalog.known_files(root) for root in catalog.roots()},

@@ -111,7 +111,15 @@ CREATE INDEX item_open ON item (state, id) WHERE state IN ('queued', 'running');
 """
 """Pictures that were sent and wait to be indexed."""
 
-STEPS = (V1, V2, V3)
+V4 = """
+ALTER TABLE edit ADD COLUMN decisions TEXT NOT NULL DEFAULT '[]';
+ALTER TABLE edit ADD COLUMN verdict TEXT;
+CREATE INDEX edit_verdict ON edit (verdict) WHERE verdict IS NOT NULL;
+CREATE INDEX tag_moderation ON tag (label, confidence, ordinal) WHERE kind = 'moderation';
+"""
+"""What moderators decided: all decisions in the order in which they came, and the verdict of the last."""
+
+STEPS = (V1, V2, V3, V4)
 
 
 def refuse_foreign(path: Path) -> None:

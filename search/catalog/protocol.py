@@ -24,9 +24,10 @@ from search.catalog.rows import (
     StoredImage,
 )
 from search.jobs import Jobs
+from search.moderation import Policy
 from search.protocols import Records
 from search.saved import SavedSearch
-from search.types import EmbeddingSpace, ImageId, ImageRecord, Rejected
+from search.types import Decision, EmbeddingSpace, ImageId, ImageRecord, Rejected, Verdict
 
 
 class Catalog(Records, Protocol):
@@ -154,6 +155,18 @@ class Catalog(Records, Protocol):
 
     def change_saved_searches(self, change: Callable[[Sequence[SavedSearch]], tuple[SavedSearch, ...]]) -> None:
         """Keep what a function makes of the saved searches; nobody else changes them meanwhile."""
+        ...
+
+    def decide(self, id: ImageId, decision: Decision) -> ImageRecord:
+        """Note what a moderator decided and return the record as it is now. Raises NotFound. Kept as an edit is."""
+        ...
+
+    def decided(self, verdict: Verdict) -> BitMap:
+        """Return the images of which a moderator decided so last."""
+        ...
+
+    def flagged(self, policy: Policy) -> BitMap:
+        """Return the images that reach the threshold of a category, whatever was decided of them."""
         ...
 
     def delete(self, id: ImageId) -> None:

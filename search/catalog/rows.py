@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -18,6 +18,7 @@ from search.types import (
     DEFAULT_CONFIDENCE,
     PERSON,
     Box,
+    Decision,
     EmbeddingSpace,
     ImageId,
     ImageRecord,
@@ -25,6 +26,7 @@ from search.types import (
     Tag,
     TagKind,
     Vector,
+    Verdict,
 )
 
 WHOLE = PurePosixPath(".")
@@ -187,6 +189,15 @@ class Edit:
     alt_text: str | None = None
     added: tuple[tuple[TagKind, str], ...] = ()
     removed: tuple[tuple[TagKind, str], ...] = ()
+    decisions: tuple[Decision, ...] = ()
+
+    @property
+    def verdict(self) -> Verdict | None:
+        return self.decisions[-1].verdict if self.decisions else None
+
+    def decided(self, decision: Decision) -> Edit:
+        """Return this edit with one more decision of a moderator; the earlier ones stay, as a log."""
+        return replace(self, decisions=(*self.decisions, decision))
 
     def applied(self, record_tags: Iterable[Tag]) -> tuple[Tag, ...]:
         """Return the models' tags less what people took away, and what people added.
@@ -209,6 +220,7 @@ class Edit:
             self.alt_text if alt_text is None else alt_text,
             tuple(dict.fromkeys(added)),
             tuple(dict.fromkeys(removed)),
+            self.decisions,
         )
 
 
@@ -229,6 +241,14 @@ def labels_to_json(labels: Labels) -> str:
 
 def labels_from_json(text: str) -> tuple[tuple[TagKind, str], ...]:
     return tuple((TagKind(kind), label) for kind, label in json.loads(text))
+
+
+def decisions_to_json(decisions: Sequence[Decision]) -> list[list[str]]:
+    return [[one.verdict.value, one.by, one.at.isoformat(), one.note] for one in decisions]
+
+
+def decisions_from_json(values: Iterable[Sequence[str]]) -> tuple[Decision, ...]:
+    return tuple(Decision(Verdict(verdict), by, datetime.fromisoformat(at), note) for verdict, by, at, note in values)
 
 
 def tag_from_row(row: Sequence[Any]) -> Tag:
@@ -288,4 +308,5 @@ def record_from_row(row: Sequence[Any], files: Sequence[str], tags: Iterable[Tag
         caption_source=PERSON if overruled else source,
         alt_text=edit.alt_text or None,
         tags=edit.applied(tags),
+        decisions=edit.decisions,
     )

@@ -44,14 +44,29 @@ from search.catalog.rows import (
 )
 from search.catalog.sqlite_jobs import SqliteJobs
 from search.errors import ConfigError, Conflict, NotFound, StorageFull, Unavailable
+from search.moderation import Policy
 from search.phash import distances
 from search.saved import SavedSearch
-from search.types import EmbeddingSpace, ImageId, ImageRecord, Matrix, Ordinals, Rejected, Tag, Vector
+from search.types import (
+    Decision,
+    EmbeddingSpace,
+    ImageId,
+    ImageRecord,
+    Matrix,
+    Ordinals,
+    Rejected,
+    Tag,
+    Vector,
+    Verdict,
+)
 
 FILE = "catalog.sqlite"
 LOCK = "write.lock"
 CHUNK = 500
 """Rows named in one statement; SQLite's own limit is far above."""
+
+_MODERATION = '%["moderation",%'
+"""Finds edits that touch a category, in JSON."""
 
 IMAGE_COLUMNS = (
     "ordinal, id, width, height, mime_type, bytes, indexed_at, taken_at, camera, latitude, longitude, caption,"
@@ -350,11 +365,17 @@ class SqliteCatalog:
 
         It is kept by the image's id, so it outlives a new run of the models and a return of the file.
         """
+        return self._edited(id, lambda edit: edit.changed(add, remove, caption, alt_text))
+
+    def decide(self, id: ImageId, decision: Decision) -> ImageRecord:
+        """Note what a moderator decided and return the record as it is now. Raises NotFound. Kept as an edit is."""
+        return self._edited(id, lambda edit: edit.decided(decision))
+
+    def _edited(self, id: ImageId, change_of: Callable[[Edit], Edit]) -> ImageRecord:
         with self._transaction() as (connection, change):
             if not connection.execute("UPDATE image SET changed = ? WHERE id = ?", (change, id)).rowcount:
                 raise NotFound(f"there is no image {id} in this library")
-            edit = self._edits([id]).get(id, Edit()).changed(add, remove, caption, alt_text)
-            statements.write_edit(connection, id, edit)
+            statements.write_edit(connection, id, change_of(self._edits([id]).get(id, Edit())))
         return self.record(id)
 
     def saved_searches(self) -> tuple[SavedSearch, ...]:
@@ -363,6 +384,24 @@ class SqliteCatalog:
     def change_saved_searches(self, change: Callable[[Sequence[SavedSearch]], tuple[SavedSearch, ...]]) -> None:
         with self._transaction() as (connection, _):
             statements.set_meta(connection, "saved", json.dumps(saved.to_json(change(self.saved_searches()))))
+
+    def decided(self, verdict: Verdict) -> BitMap:
+        """Return the images of which a moderator decided so last."""
+        return BitMap(
+            ordinal
+            for (ordinal,) in self._rows("SELECT ordinal FROM edit JOIN image USING (id) WHERE verdict = ?", verdict)
+        )
+
+    def flagged(self, policy: Policy) -> BitMap:
+        """Return the images that reach the threshold of a category, whatever was decided of them."""
+        found = BitMap()
+        for (label,) in self._rows("SELECT DISTINCT label FROM tag WHERE kind = 'moderation'"):
+            reaching = "SELECT ordinal FROM tag WHERE kind = 'moderation' AND label = ? AND confidence >= ?"
+            found.update(ordinal for (ordinal,) in self._rows(reaching, label, policy.threshold(label)))
+        edited = "SELECT ordinal FROM edit JOIN image USING (id) WHERE added LIKE ? OR removed LIKE ?"
+        of_people = [ordinal for (ordinal,) in self._rows(edited, _MODERATION, _MODERATION)]
+        raised = BitMap(record.ordinal for record in self.records(of_people) if policy.reasons(record))
+        return (found - BitMap(of_people)) | raised
 
     def delete(self, id: ImageId) -> None:
         """Take an image out of the library and pass it over in later runs. Its files are not touched."""
@@ -458,10 +497,16 @@ class SqliteCatalog:
         ]
 
     def _edits(self, ids: Sequence[str]) -> dict[ImageId, Edit]:
-        found = self._chunked("SELECT id, caption, alt_text, added, removed FROM edit WHERE id IN ({})", ids)
+        found = self._chunked("SELECT id, caption, alt_text, added, removed, decisions FROM edit WHERE id IN ({})", ids)
         return {
-            ImageId(id): Edit(caption, alt_text, rows.labels_from_json(added), rows.labels_from_json(removed))
-            for id, caption, alt_text, added, removed in found
+            ImageId(id): Edit(
+                caption,
+                alt_text,
+                rows.labels_from_json(added),
+                rows.labels_from_json(removed),
+                rows.decisions_from_json(json.loads(decisions)),
+            )
+            for id, caption, alt_text, added, removed, decisions in found
         }
 
     def ordinals(self) -> BitMap:

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from search.calibration import Calibration
-from search.catalog.rows import Edit, FileRow, NewImage, StoredImage, labels_to_json
+from search.catalog.rows import Edit, FileRow, NewImage, StoredImage, decisions_to_json, labels_to_json
 from search.types import EmbeddingSpace, ImageId, Matrix, Ordinals, Tag, Vector
 
 TOUCH_IMAGE_OF_FILE = (
@@ -94,8 +94,17 @@ def write_file(
 
 def write_edit(connection: sqlite3.Connection, id: ImageId, edit: Edit) -> None:
     connection.execute(
-        "INSERT OR REPLACE INTO edit (id, caption, alt_text, added, removed) VALUES (?, ?, ?, ?, ?)",
-        (id, edit.caption, edit.alt_text, labels_to_json(edit.added), labels_to_json(edit.removed)),
+        "INSERT OR REPLACE INTO edit (id, caption, alt_text, added, removed, decisions, verdict)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?)",
+        (
+            id,
+            edit.caption,
+            edit.alt_text,
+            labels_to_json(edit.added),
+            labels_to_json(edit.removed),
+            json.dumps(decisions_to_json(edit.decisions), ensure_ascii=False),
+            edit.verdict,
+        ),
     )
 
 

@@ -19,6 +19,7 @@ from search.calibration import Calibration
 from search.catalog.rows import (
     WHOLE,
     Batch,
+    Edit,
     FileRow,
     KnownFile,
     Labels,
@@ -32,7 +33,8 @@ from search.catalog.rows import (
 )
 from search.config import Config
 from search.errors import ConfigError, NotFound, Unavailable
-from search.opensearch import schema, writing
+from search.moderation import Policy
+from search.opensearch import queries, schema, writing
 from search.opensearch.checking import problems
 from search.opensearch.client import Client, connect
 from search.opensearch.files import (
@@ -55,7 +57,17 @@ from search.opensearch.stored import files_of, record_of, said_of, stored_of
 from search.opensearch.writing import Library
 from search.patience import patiently
 from search.saved import SavedSearch
-from search.types import EmbeddingSpace, ImageId, ImageRecord, Matrix, Ordinals, Rejected, Vector
+from search.types import (
+    Decision,
+    EmbeddingSpace,
+    ImageId,
+    ImageRecord,
+    Matrix,
+    Ordinals,
+    Rejected,
+    Vector,
+    Verdict,
+)
 
 log = logging.getLogger(__name__)
 
@@ -108,7 +120,7 @@ class OpenSearchCatalog:
                     " `snapseek index PATH` first"
                 )
             self._make()
-        schema.expect_readable(self._client, prefix)
+        schema.upgrade(self._client, self._config)
 
     def _is_there(self) -> bool:
         wanted = (self._state.index, self._files.index, self._images.index)
@@ -305,10 +317,16 @@ class OpenSearchCatalog:
 
         It is kept by the image's id, so it outlives a new run of the models and a return of the file.
         """
+        return self._edited(id, lambda edit: edit.changed(add, remove, caption, alt_text))
+
+    def decide(self, id: ImageId, decision: Decision) -> ImageRecord:
+        """Note what a moderator decided and return the record as it is now. Raises NotFound. Kept as an edit is."""
+        return self._edited(id, lambda edit: edit.decided(decision))
+
+    def _edited(self, id: ImageId, change_of: Callable[[Edit], Edit]) -> ImageRecord:
         if not is_id(id):
             raise NotFound(f"there is no image {id} in this library")
-        turn = Turn(edit=lambda edit: edit.changed(add, remove, caption, alt_text))
-        source = self._images.change({id: turn})[id].source
+        source = self._images.change({id: Turn(edit=change_of)})[id].source
         if source is None:
             raise NotFound(f"there is no image {id} in this library")
         return record_of(source)
@@ -318,6 +336,14 @@ class OpenSearchCatalog:
 
     def change_saved_searches(self, change: Callable[[Sequence[SavedSearch]], tuple[SavedSearch, ...]]) -> None:
         self._patiently(lambda: self._state.change(lambda meta: replace(meta, saved=change(meta.saved))))
+
+    def decided(self, verdict: Verdict) -> BitMap:
+        """Return the images of which a moderator decided so last."""
+        return self._images.ordinals({"term": {"verdict": verdict.value}})
+
+    def flagged(self, policy: Policy) -> BitMap:
+        """Return the images that reach the threshold of a category, whatever was decided of them."""
+        return self._images.ordinals(queries.flagged(policy))
 
     def delete(self, id: ImageId) -> None:
         """Take an image out of the library and pass it over in later runs. Its files are not touched."""

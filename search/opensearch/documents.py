@@ -6,6 +6,7 @@
   the surest first, from 1: an image has a label n times at a confidence if its nth tag reaches it.
 - ``words``: what text is searched in, stemmed, as ``word|frequency``: that is the sum of the weights of the fields
   that it stands in, so that BM25 over this one field is BM25 over weighted fields (BM25F, Robertson et al. 2004).
+- ``verdict``: what a moderator decided last; nothing finds what was rejected (`queries.hidden`).
 - ``texts.*``: for phrases; ``reading``: for phrases in what was read at a confidence.
 - ``completion``: ``end of a label from some word on ␟ kind ␟ label as spelt``, so that the terms with a prefix, and
   their counts, are what is completed. OpenSearch's own completion type has weights, not counts, and keeps the deleted.
@@ -59,6 +60,7 @@ def document_of(record: ImageRecord) -> dict[str, Any]:
         "words": _weighed(document(record)),
         "texts": dict(zip(TEXTS, texts(record).at(0.0), strict=True)),
         "reading": [reading(place, *line) for place, line in enumerate(texts(record).ocr)],
+        **({"verdict": record.verdict.value} if record.verdict else {}),
         "completion": sorted({ending for posting in counting for ending in _completions(posting)}),
     }
 

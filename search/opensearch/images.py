@@ -156,9 +156,10 @@ class Images:
             ordinal = found[-1]["ordinal"]
         return found
 
-    def ordinals(self) -> BitMap:
+    def ordinals(self, query: Mapping[str, Any] = EVERY) -> BitMap:
+        """Return the ordinals of all images that a query finds."""
         everything = BitMap()
-        for page in pages(self._client, self.index, EVERY, by=["ordinal"], size=NUMBERS, _source=False):
+        for page in pages(self._client, self.index, query, by=["ordinal"], size=NUMBERS, _source=False):
             everything.update(hit["sort"][0] for hit in page)
         return everything
 

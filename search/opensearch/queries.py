@@ -12,10 +12,11 @@ from search.errors import InvalidQuery
 from search.facets import UNBOUNDED
 from search.fields import CONFIDENCE, TAG_FIELDS, spans
 from search.matching import filter_confidence, folded, least_confidence, single, tag_kind
+from search.moderation import Policy
 from search.opensearch.documents import cut
 from search.opensearch.schema import LONGEST_TOKEN, LONGEST_WORD, TEXTS
 from search.tags.sharing import Labels
-from search.types import PERSON, Filter, Scores, TagKind, Term
+from search.types import PERSON, Filter, Scores, TagKind, Term, Verdict
 from search.words import caseless, fold, telling_words, words
 
 Query = dict[str, Any]
@@ -66,6 +67,25 @@ def query_of(filter: Filter, within: BitMap | None = None) -> Query:
     return query
 
 
+def hidden(policy: Policy) -> Query:
+    """Return the query for what nobody is to find: what was rejected, and what is flagged where the policy says so."""
+    rejected: Query = {"term": {"verdict": Verdict.REJECTED.value}}
+    if not policy.hide_flagged:
+        return rejected
+    return any_of([rejected, all_of([flagged(policy)], [{"term": {"verdict": Verdict.APPROVED.value}}])])
+
+
+def flagged(policy: Policy) -> Query:
+    """Return the query for images that reach the threshold of a category."""
+    own: Query = {"term": {"tags.kind": TagKind.MODERATION.value}}
+    named = [
+        tagged([own, {"term": {"tags.label": cut(label)}}, reaching(single(least))])
+        for label, least in policy.thresholds.items()
+    ]
+    others: Query = {"bool": {"must_not": [{"terms": {"tags.label": sorted(map(cut, policy.thresholds))}}]}}
+    return any_of([*named, tagged([own, others, reaching(single(policy.other))])])
+
+
 def lying_within(images: BitMap) -> Query:
     """Return the query for the images with these ordinals, however many they are."""
     if not images:
@@ -77,6 +97,16 @@ def all_of(wanted: Sequence[Query], unwanted: Sequence[Query] = ()) -> Query:
     if not wanted and not unwanted:
         return EVERYTHING
     return {"bool": {"filter": list(wanted), "must_not": list(unwanted)}}
+
+
+def without(query: Query, unwanted: Query) -> Query:
+    """Return a query that finds, and scores, all but what another one finds."""
+    if query == EVERYTHING:
+        return {"bool": {"must_not": [unwanted]}}
+    if set(query) == {"bool"} and ("must_not" in query["bool"] or "filter" in query["bool"]):
+        inner = query["bool"]
+        return {"bool": {**inner, "must_not": [*inner.get("must_not", ()), unwanted]}}
+    return {"bool": {"must": [query], "must_not": [unwanted]}}
 
 
 def any_of(queries: Sequence[Query]) -> Query:

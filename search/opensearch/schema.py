@@ -15,7 +15,7 @@ from search.errors import ConfigError
 from search.opensearch.client import Client
 from search.types import EmbeddingSpace, TagKind
 
-VERSION = 1
+VERSION = 2
 """Of the mapping. A change of it, or of what `documents` writes, needs a new one: libraries then move to it."""
 
 FIELDS = (
@@ -131,6 +131,7 @@ def images_mapping() -> dict[str, Any]:
             "texts": _strict(**dict.fromkeys(TEXTS, phrases)),
             "reading": listed,
             "completion": listed,
+            "verdict": {"type": "keyword"},
             # Only where the catalogue is in OpenSearch too:
             "phash": {"type": "long"},
             "models": {"type": "keyword"},
@@ -249,6 +250,20 @@ def expect_readable(client: Client, prefix: str) -> None:
             f"the library with prefix {prefix} was made by a newer Snapseek (schema {version}, this one knows"
             f" {VERSION}): update"
         )
+
+
+def upgrade(client: Client, config: Config) -> None:
+    """Give the images of a library of an older version the fields that came since; their documents stay as they are.
+
+    Raises ConfigError for a library that a later version made.
+    """
+    prefix = library(config)
+    expect_readable(client, prefix)
+    if version_of(client, images(prefix)) == VERSION:
+        return
+    put_templates(client, config)
+    new = {"_meta": {"snapseek": VERSION}, "properties": {"verdict": images_mapping()["properties"]["verdict"]}}
+    client.call(lambda raw: raw.indices.put_mapping(index=images(prefix), body=new))
 
 
 def next_index(client: Client, config: Config, vectors: Mapping[str, Any] | None = None) -> str:

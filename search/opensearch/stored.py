@@ -21,6 +21,8 @@ from search.catalog.rows import (
     NewImage,
     Said,
     StoredImage,
+    decisions_from_json,
+    decisions_to_json,
     record_from_row,
     stored_from_row,
     tag_from_row,
@@ -139,12 +141,13 @@ def edit_to_json(edit: Edit) -> dict[str, Any]:
         "alt_text": edit.alt_text,
         "added": [[kind.value, label] for kind, label in edit.added],
         "removed": [[kind.value, label] for kind, label in edit.removed],
+        "decisions": decisions_to_json(edit.decisions),
     }
 
 
 def edit_from_json(values: Mapping[str, Any]) -> Edit:
     added, removed = (tuple((TagKind(kind), label) for kind, label in values[which]) for which in ("added", "removed"))
-    return Edit(values["caption"], values["alt_text"], added, removed)
+    return Edit(values["caption"], values["alt_text"], added, removed, decisions_from_json(values.get("decisions", ())))
 
 
 def path_to_text(path: str) -> str:

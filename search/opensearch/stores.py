@@ -13,6 +13,7 @@ from search.candidates import Candidates, Wanted, aligned, by_words_alone, inclu
 from search.catalog.rows import Problem
 from search.config import Config
 from search.limits import KEYWORD_HITS
+from search.moderation import policy_of
 from search.opensearch import queries, schema
 from search.opensearch.client import Client, connect
 from search.opensearch.tag_store import PAGE, OpenSearchTagStore
@@ -29,16 +30,16 @@ class ClusterStores:
     """Satisfies `search.stores.Stores`. The catalogue writes what is searched here, so nothing has to catch up."""
 
     def __init__(self, config: Config, space: EmbeddingSpace) -> None:
-        self._prefix = schema.library(config)
+        self._config = config
         self._client = connect(config)
         self._is_readable = False
         self.tags = OpenSearchTagStore(config, self._client)
         self.finder = ClusterFinder(config, self._client, self.tags, space)
 
     def catch_up(self) -> None:
-        """See at first that this version can read what is there: there is one copy of everything, so no more is due."""
+        """See at first that this version and what is there fit: there is one copy of everything, so no more is due."""
         if not self._is_readable:
-            schema.expect_readable(self._client, self._prefix)
+            schema.upgrade(self._client, self._config)
             self._is_readable = True
 
     def check(self) -> list[Problem]:
@@ -62,6 +63,7 @@ class ClusterFinder:
         self._tags = tags
         self._images = schema.images(schema.library(config))
         self._field = schema.vector_field(space)
+        self._hidden = queries.hidden(policy_of(config))
 
     def find(self, wanted: Wanted) -> Candidates:
         words = self._by_words(wanted)
@@ -90,11 +92,10 @@ class ClusterFinder:
 
     def _near(self, wanted: Wanted, probe: Vector) -> tuple[tuple[Ordinals, Scores], int]:
         """Return the nearest that the filter lets through, and how many images it lets through in all."""
-        filter = queries.query_of(wanted.filter)
+        filter = queries.without(queries.query_of(wanted.filter), self._hidden)
         k = max(ANN_CANDIDATES, wanted.page_end)
         nearest: dict[str, Any] = {"vector": probe.tolist(), "k": k, "method_parameters": {"ef_search": EF_SEARCH}}
-        if wanted.filter:
-            nearest["filter"] = filter
+        nearest["filter"] = filter
         knn = {**_ORDINALS, "size": k, "query": {"knn": {self._field: nearest}}}
         counted = {"size": 0, "track_total_hits": True, "query": filter}
         found, count = self._ask([knn, counted])

@@ -18,6 +18,7 @@ from pyroaring import BitMap
 from search.config import Config
 from search.errors import ConfigError, InvalidQuery, Unavailable
 from search.facets import FacetWish, check_ranges, facet_named, scopes
+from search.moderation import policy_of
 from search.opensearch import aggregations, ordering, queries, schema
 from search.opensearch.client import Client, NotFoundError, RequestError
 from search.opensearch.documents import document_of
@@ -53,6 +54,7 @@ class OpenSearchTagStore:
         self._client = client
         self._images = schema.images(schema.library(config))
         self._state = schema.state(schema.library(config))
+        self._hidden = queries.hidden(policy_of(config))
         self._is_there = False
         self._scale = functools.cache(self._asked_scale)
 
@@ -327,12 +329,16 @@ class OpenSearchTagStore:
     def _several(self, bodies: Sequence[Mapping[str, Any]]) -> Sequence[Mapping[str, Any]]:
         index = self._index()
         with _asking(index):
-            return self._client.msearch([(index, body) for body in bodies]) if bodies else []
+            return self._client.msearch([(index, self._shown(body)) for body in bodies]) if bodies else []
 
     def _search(self, body: Mapping[str, Any], index: str | None = None, **params: Any) -> dict[str, Any]:
         index = self._index() if index is None else index
         with _asking(index):
-            return self._client.search(index, body, **params)
+            return self._client.search(index, self._shown(body), **params)
+
+    def _shown(self, body: Mapping[str, Any]) -> dict[str, Any]:
+        """Return a search without the images that nobody is to find; its scores stay the same."""
+        return {**body, "query": queries.without(body["query"], self._hidden)}
 
 
 _NUMBERS_ALONE: Mapping[str, Any] = {"track_total_hits": False, "_source": False, "stored_fields": "_none_"}

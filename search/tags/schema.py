@@ -40,38 +40,45 @@ def connect(path: Path) -> sqlite3.Connection:
     return connection
 
 
-def prepare(path: Path) -> None:
-    """Make the file ready: create it, or empty it when it is of another layout, or replace it when it is broken."""
+def prepare(path: Path, policy: str = "") -> None:
+    """Make the file ready: create it, or empty it when it is of another layout, or replace it when it is broken.
+
+    ``policy`` says which images are left out, and is part of the layout.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     try:
-        _prepare(path)
+        _prepare(path, policy)
     except sqlite3.DatabaseError as error:
         if type(error) is not sqlite3.DatabaseError:  # a lock or a full disk is no broken file
             raise
         logger.warning("%s is broken (%s) and is made anew", path, error)
         for suffix in ("", "-wal", "-shm"):
             Path(f"{path}{suffix}").unlink(missing_ok=True)
-        _prepare(path)
+        _prepare(path, policy)
 
 
-def _prepare(path: Path) -> None:
+def _prepare(path: Path, policy: str) -> None:
     connection = connect(path)
     try:
         connection.execute("BEGIN IMMEDIATE")
-        if _layout(connection) != LAYOUT:
-            make_anew(connection)
+        if _layout(connection) != _wanted(policy):
+            make_anew(connection, policy)
         connection.execute("COMMIT")
     finally:
         connection.close()
 
 
-def make_anew(connection: sqlite3.Connection) -> None:
+def make_anew(connection: sqlite3.Connection, policy: str = "") -> None:
     """Make the tables, empty, in place of those there are; inside the caller's transaction."""
     _drop_all(connection)
     for statement in filter(None, map(str.strip, _TABLES.split(";\n"))):
         connection.execute(statement)
-    made = ("made", str(time.time_ns())), ("layout", LAYOUT)
+    made = ("made", str(time.time_ns())), ("layout", _wanted(policy))
     connection.executemany("INSERT INTO meta VALUES (?, ?)", made)
+
+
+def _wanted(policy: str) -> str:
+    return f"{LAYOUT} {policy}" if policy else LAYOUT
 
 
 def _layout(connection: sqlite3.Connection) -> str | None:

@@ -17,6 +17,7 @@ from pyroaring import BitMap
 
 from search.errors import Unavailable
 from search.facets import FacetWish, check_ranges, facet_named
+from search.moderation import DEFAULT_POLICY, Policy
 from search.tags import counting, fulltext, schema, sharing, snapshot, terms
 from search.tags.projection import Entry, Projection, Value
 from search.tags.rows import Row, row_of
@@ -46,8 +47,10 @@ class SqliteTagStore:
     Safe for threads, and for several processes on one file. Raises Unavailable where SQLite fails.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, policy: Policy = DEFAULT_POLICY) -> None:
+        """``policy``: which images are left out; another one than before makes the store anew."""
         self._path = path
+        self._policy = policy
         self._lock = threading.RLock()
         self._local = threading.local()
         self._connections: list[sqlite3.Connection] = []
@@ -56,7 +59,7 @@ class SqliteTagStore:
         self._since_snapshot = 0
         self._words = fulltext.WordScores()
         with _translated():
-            schema.prepare(path)
+            schema.prepare(path, policy.key)
         with self._reading():
             pass  # loads the projection now rather than in the first query
 
@@ -80,7 +83,10 @@ class SqliteTagStore:
         with self._writing(applied) as (connection, change):
             value_id = _numbering(connection)
             for record in records:
-                _write(connection, row_of(record, value_id), change)
+                if self._policy.hides(record):
+                    _delete(connection, record.ordinal, change)
+                else:
+                    _write(connection, row_of(record, value_id), change)
 
     def delete(self, ordinals: BitMap, *, applied: int | None = None) -> int:
         """Remove records and return how many were there. ``applied`` is stored with it."""
@@ -90,10 +96,13 @@ class SqliteTagStore:
     def rebuild(self, records: Iterable[ImageRecord], *, applied: int) -> None:
         """Hold these records and no others. Until they are all in, queries are answered by those that were there."""
         with self._writing(applied) as (connection, change):
-            schema.make_anew(connection)
+            schema.make_anew(connection, self._policy.key)
             value_id = _numbering(connection)
             for record in records:
-                _write(connection, row_of(record, value_id), change)
+                if self._policy.hides(record):
+                    _delete(connection, record.ordinal, change)
+                else:
+                    _write(connection, row_of(record, value_id), change)
 
     def save(self) -> None:
         """Write what is in memory to the disk, if the next start would else read much from the rows."""

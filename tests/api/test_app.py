@@ -42,7 +42,7 @@ def test_health_and_metrics(client: TestClient) -> None:
 
 
 def test_a_route_that_is_not_there_is_a_problem_document(client: TestClient) -> None:
-    answer = client.get("/v1/moderation")
+    answer = client.get("/v1/nothing")
     assert answer.status_code == 404
     assert answer.headers["content-type"] == "application/problem+json"
     assert client.put("/v1/search").status_code == 405

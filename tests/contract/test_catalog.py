@@ -15,7 +15,9 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 import pytest
 from catalogs import (
+    APPROVED,
     DOG,
+    REJECTED,
     SPACE,
     a_file,
     a_lived_in_library,
@@ -34,9 +36,10 @@ from search.catalog.rows import Batch, KnownFile, Migrating, Root
 from search.catalog.sqlite_catalog import FILE, SqliteCatalog
 from search.config import Config, load_config
 from search.errors import ConfigError, Conflict, InvalidQuery, NotFound, Unavailable
+from search.moderation import Policy
 from search.opensearch.catalog import OpenSearchCatalog
 from search.saved import SavedSearch, with_search, without_search
-from search.types import EmbeddingSpace, Location, Rejected, Tag, TagKind
+from search.types import EmbeddingSpace, Location, Rejected, Tag, TagKind, Verdict
 
 
 @pytest.fixture(params=["sqlite", "opensearch"])
@@ -521,3 +524,49 @@ def test_saved_searches_are_kept_by_name_and_forgotten(catalog: Catalog) -> None
 
 def _kept(known: Sequence[SavedSearch], *, search: SavedSearch) -> tuple[SavedSearch, ...]:
     return with_search(known, search)
+
+
+def test_decisions_are_a_log_and_the_last_one_holds_also_when_the_image_is_indexed_again(
+    catalog: Catalog, root: Root
+) -> None:
+    write(catalog, root, 1, 2)
+    before = catalog.version()
+    assert catalog.decide(an_id(1), REJECTED).verdict is Verdict.REJECTED
+    assert catalog.version() != before
+    assert catalog.decided(Verdict.REJECTED) == BitMap([catalog.find(an_id(1))])
+    catalog.decide(an_id(1), APPROVED)
+    write(catalog, root, 1, models="models-2")
+    record = catalog.record(an_id(1))
+    assert record.decisions == (REJECTED, APPROVED)
+    assert catalog.decided(Verdict.REJECTED) == BitMap()
+    assert catalog.decided(Verdict.APPROVED) == BitMap([record.ordinal])
+    assert catalog.edit(an_id(1), caption="Still decided").decisions == (REJECTED, APPROVED)
+    catalog.remove_files(root, ["1.jpg"])
+    assert catalog.decided(Verdict.APPROVED) == BitMap()
+    write(catalog, root, 1)
+    assert catalog.record(an_id(1)).decisions == (REJECTED, APPROVED)
+    with pytest.raises(NotFound):
+        catalog.decide(an_id(9), APPROVED)
+
+
+def test_images_are_flagged_by_the_threshold_of_their_category_and_by_people(catalog: Catalog, root: Root) -> None:
+    def saying(*said: tuple[str, float]) -> dict[str, tuple[Tag, ...]]:
+        return {"moderation": tuple(Tag(TagKind.MODERATION, label, sure, "a-model") for label, sure in said)}
+
+    write(catalog, root, 1, tags=saying(("adult", 0.69)))
+    write(catalog, root, 2, tags=saying(("Adult", 0.7)))
+    write(catalog, root, 3, tags=saying(("adult", 0.1), ("weapons", 0.5)))
+    write(catalog, root, 4, 5)
+    write(catalog, root, 6, tags=saying(("adult", 0.99)))
+    catalog.edit(an_id(4), add=[(TagKind.MODERATION, "hate")])
+    catalog.edit(an_id(6), remove=[(TagKind.MODERATION, "adult")])
+    policy = Policy({"adult": 0.7})
+    ordinals = [catalog.find(an_id(number)) for number in (2, 3, 4)]
+    assert catalog.flagged(policy) == BitMap(ordinals)
+    assert catalog.flagged(Policy({"adult": 0.05, "weapons": 0.9}, other=1.0)) == BitMap(
+        [catalog.find(an_id(number)) for number in (1, 2, 3, 4)]
+    )
+    policies = Policy({"adult": 0.7}), Policy({"adult": 0.05, "weapons": 0.9}, other=1.0)
+    for one in policies:
+        records = catalog.records(sorted(catalog.ordinals()))
+        assert catalog.flagged(one) == BitMap(record.ordinal for record in records if one.reasons(record))

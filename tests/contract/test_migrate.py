@@ -71,7 +71,8 @@ def test_a_library_is_the_same_there_and_back_again(embedded: Config, tmp_path: 
     done = migrate(embedded, "opensearch-knn", replace=False, progress=Counting())
     cluster = moved_to(embedded, "opensearch-knn")
     assert told(cluster) == before
-    assert done.counts["images"] == done.counts["tagged"] == done.copied > 0
+    assert done.counts["images"] == done.copied > 0
+    assert done.counts["tagged"] == done.copied - 1, "one was rejected, so nobody finds it"
     elsewhere = cluster.model_copy(update={"data": tmp_path / "elsewhere"})
     migrate(elsewhere, "opensearch", replace=False, progress=Counting())
     assert told(moved_to(elsewhere, "opensearch")) == before

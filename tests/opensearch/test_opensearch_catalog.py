@@ -11,8 +11,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from catalogs import OTHER, SPACE, a_file, all_that_is_told, an_id, an_image, take_over, write
+from catalogs import OTHER, REJECTED, SPACE, a_file, all_that_is_told, an_id, an_image, take_over, write
 from opensearchpy import OpenSearch
+from pyroaring import BitMap
 
 from search.catalog.protocol import Catalog
 from search.catalog.rows import Batch, FileRow, Root
@@ -25,7 +26,7 @@ from search.opensearch.client import Client, connect
 from search.opensearch.images import EVERY
 from search.opensearch.rewriting import pages, rewrite
 from search.opensearch.stored import path_to_text, text_to_path
-from search.types import Tag, TagKind
+from search.types import Tag, TagKind, Verdict
 
 PHOTOS = Path("/photos")
 Disk = Mapping[str, int]
@@ -373,6 +374,20 @@ def test_a_prefix_with_the_tags_of_another_library_is_refused(config: Config, ra
     raw.indices.delete(index=schema.files(schema.library(config)))
     with pytest.raises(ConfigError, match="lacks its index of files"):
         OpenSearchCatalog(config, create=True)
+
+
+def test_a_library_of_the_version_before_takes_decisions(config: Config, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = schema.images_mapping()
+    del before["properties"]["verdict"]
+    with monkeypatch.context() as older:
+        older.setattr(schema, "VERSION", 1)
+        older.setattr(schema, "images_mapping", lambda: {**before, "_meta": {"snapseek": 1}})
+        with OpenSearchCatalog(config, create=True) as catalog:
+            write(catalog, catalog.root(PHOTOS), 1, 2)
+    with OpenSearchCatalog(config) as catalog:
+        assert catalog.decided(Verdict.REJECTED) == BitMap()
+        ordinal = catalog.decide(an_id(1), REJECTED).ordinal
+        assert catalog.decided(Verdict.REJECTED) == BitMap([ordinal])
 
 
 def test_a_library_of_a_newer_version_is_refused(config: Config, raw: OpenSearch) -> None:
