@@ -64,10 +64,9 @@ eval: setup ## Measure quality on described PHOTOS against docs/quality.json; KE
 	$(BIN)/snapseek eval "$(PHOTOS)" --profile "$(or $(PROFILE),lite)" --against docs/quality.json \
 		$(if $(KEEP),--keep docs/quality.json --page docs/quality.md)
 
-.venv-bench/all.stamp: requirements-core.lock pyproject.toml | $(UV)
+.venv-bench/all.stamp: requirements-bench.lock pyproject.toml | $(UV)
 	$(UV) venv --quiet --allow-existing --python $(BIN)/python .venv-bench
-	$(UV) pip install --quiet --python .venv-bench/bin/python --require-hashes -r requirements-core.lock
-	$(UV) pip install --quiet --python .venv-bench/bin/python --constraint requirements.lock --group bench
+	$(UV) pip install --quiet --python .venv-bench/bin/python --require-hashes -r requirements-bench.lock
 	$(UV) pip install --quiet --python .venv-bench/bin/python --no-deps --no-build-isolation -e .
 	@touch $@
 
@@ -93,6 +92,7 @@ bench-check: setup ## Fail if a way to look up vectors got slower beside the oth
 lock: | $(UV) ## Pin every version anew, with hashes
 	$(COMPILE) --upgrade --all-extras --group dev -o requirements.lock
 	$(COMPILE) --extra demo --extra heif --extra opensearch --extra redis --group build --constraint requirements.lock -o requirements-core.lock
+	$(COMPILE) --extra demo --extra heif --extra opensearch --group bench --constraint requirements.lock -o requirements-bench.lock
 
 openapi: setup ## Write docs/openapi.json
 	$(BIN)/python -m api.openapi > docs/openapi.json

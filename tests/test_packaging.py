@@ -51,7 +51,7 @@ def test_importing_the_core_loads_no_heavy_library() -> None:
     assert not {"torch", "faiss", "openvino", "tokenizers", "PIL", "fastapi"} & set(done.stdout.split())
 
 
-@pytest.mark.parametrize("lock", ["requirements.lock", "requirements-core.lock"])
+@pytest.mark.parametrize("lock", ["requirements.lock", "requirements-core.lock", "requirements-bench.lock"])
 def test_the_lock_pins_everything_with_hashes_and_names_no_host(lock: str) -> None:
     text = (ROOT / lock).read_text()
     assert "://" not in text
@@ -62,7 +62,8 @@ def test_the_lock_pins_everything_with_hashes_and_names_no_host(lock: str) -> No
 
 
 def test_the_lock_fits_the_project() -> None:
-    pinned = set(re.findall(r"^([\w.-]+)==", (ROOT / "requirements.lock").read_text(), re.MULTILINE))
+    locks = (ROOT / lock for lock in ("requirements.lock", "requirements-bench.lock"))
+    pinned = {name for lock in locks for name in re.findall(r"^([\w.-]+)==", lock.read_text(), re.MULTILINE)}
     wanted = list(PROJECT["project"]["dependencies"])
     for extra in PROJECT["project"]["optional-dependencies"].values():
         wanted += extra

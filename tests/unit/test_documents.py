@@ -13,8 +13,12 @@ ROOT = Path(__file__).parents[2]
 
 def test_every_option_is_documented_with_its_default() -> None:
     rows = dict(re.findall(r"^\| `(\w+)` \| `\w+` \| (.+?) \|", (ROOT / "docs/config.md").read_text(), re.MULTILINE))
-    defaults = {name: str(field.default) for name, field in Config.model_fields.items()}
+    defaults = {name: _as_in_toml(field.default) for name, field in Config.model_fields.items()}
     assert rows == {name: f"`{value}`" if value else "(empty)" for name, value in defaults.items()}
+
+
+def _as_in_toml(default: object) -> str:
+    return str(default).lower() if isinstance(default, bool) else str(default)
 
 
 def test_every_field_of_the_filter_language_is_documented() -> None:
