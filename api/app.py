@@ -27,7 +27,7 @@ from search.config import Config
 from search.errors import Unavailable
 from search.services import Services
 from ui.rendering import Static
-from ui.routes import make_router, make_writing_router
+from ui.routes import make_moderating_router, make_router, make_writing_router
 
 PROBLEM_RESPONSE = {
     "description": "What is wrong, as a problem document",
@@ -72,8 +72,14 @@ def create_app(services: Services) -> FastAPI:
     app.state.metrics = Metrics(lambda: _images(services))
     backend = LibraryPages(context)
     errors.install(app, backend)
-    for scope, pages in ((auth.Scope.SEARCH, make_router(backend)), (auth.Scope.WRITE, make_writing_router(backend))):
-        app.include_router(pages, dependencies=[needs(scope), Depends(only_shown)], include_in_schema=False)
+    shown = Depends(only_shown)
+    app.include_router(make_router(backend), dependencies=[needs(auth.Scope.SEARCH), shown], include_in_schema=False)
+    app.include_router(
+        make_writing_router(backend), dependencies=[needs(auth.Scope.WRITE), shown], include_in_schema=False
+    )
+    app.include_router(
+        make_moderating_router(backend), dependencies=[needs(auth.Scope.MODERATE)], include_in_schema=False
+    )
     app.mount("/static", Static(), name="static")
     app.add_middleware(GZipMiddleware, minimum_size=1_000, compresslevel=6)
     app.add_middleware(SecurityHeaders)

@@ -3,18 +3,39 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from typing import BinaryIO
 
-from api.deps import Context
+from fastapi import Request, Response
+
+from api.deps import Context, get_caller
 from api.map_keeper import MapKeeper
+from api.routes import jobs as sending
 from api.uploads import RecentPictures
+from indexer.ingest import take_out
 from search import saved
 from search.duplicates import DuplicateGroups
 from search.engine import Picture
 from search.errors import Unavailable
+from search.jobs import Job
 from search.mapping import LibraryMap
+from search.moderation import ReviewState
+from search.review import ReviewPage, review_page
 from search.saved import SavedSearch
-from search.types import Box, Facet, Filter, ImageId, ImageRecord, Query, SearchResults, SimilarBy, Vector
+from search.types import (
+    Box,
+    Decision,
+    Facet,
+    Filter,
+    ImageId,
+    ImageRecord,
+    Query,
+    SearchResults,
+    SimilarBy,
+    Tag,
+    Vector,
+    Verdict,
+)
 from ui.backend import Labels, Library
 
 
@@ -74,6 +95,27 @@ class LibraryPages:
     def remembered(self, token: str) -> Picture | None:
         return self._recent.get(token)
 
+    async def accept(self, request: Request) -> str:
+        return (await sending.upload(self._context, request, Response())).job
+
+    def jobs(self, limit: int) -> Sequence[Job]:
+        return self._services.catalog.jobs.latest(limit)
+
+    def job(self, id: str) -> Job:
+        return self._services.catalog.jobs.get(id)
+
+    def reviews(self, state: ReviewState, *, after: int | None, k: int) -> ReviewPage:
+        return review_page(self._services.catalog, self._services.policy, state, after=after, k=k)
+
+    def reasons(self, record: ImageRecord) -> Sequence[Tag]:
+        return self._services.policy.reasons(record)
+
+    def decide(self, request: Request, id: ImageId, verdict: Verdict, note: str) -> ImageRecord:
+        decision = Decision(verdict, get_caller(request).name, datetime.now(UTC), note)
+        record = self._services.catalog.decide(id, decision)
+        self._services.noted()
+        return record
+
     def saved(self) -> Sequence[SavedSearch]:
         return self._services.catalog.saved_searches()
 
@@ -89,6 +131,6 @@ class LibraryPages:
 
     def remove(self, ids: Sequence[ImageId]) -> None:
         for id in ids:
-            self._services.catalog.delete(id)
+            take_out(self._services.catalog, self._context.uploads, id)
             self._context.media.forget(id)
         self._services.noted()

@@ -6,11 +6,29 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import BinaryIO, Protocol
 
+from fastapi import Request
+
 from search.duplicates import DuplicateGroups
 from search.engine import Picture
+from search.jobs import Job
 from search.mapping import LibraryMap
+from search.moderation import ReviewState
+from search.review import ReviewPage
 from search.saved import SavedSearch
-from search.types import Box, Facet, Filter, ImageId, ImageRecord, Query, SearchResults, SimilarBy, TagKind, Vector
+from search.types import (
+    Box,
+    Facet,
+    Filter,
+    ImageId,
+    ImageRecord,
+    Query,
+    SearchResults,
+    SimilarBy,
+    Tag,
+    TagKind,
+    Vector,
+    Verdict,
+)
 
 Labels = Sequence[tuple[TagKind, str]]
 
@@ -57,6 +75,25 @@ class PageBackend(Protocol):
         ...
 
     def remembered(self, token: str) -> Picture | None: ...
+
+    async def accept(self, request: Request) -> str:
+        """Keep the pictures of a multipart body and return the job that they are."""
+        ...
+
+    def jobs(self, limit: int) -> Sequence[Job]: ...
+    def job(self, id: str) -> Job: ...
+
+    def reviews(self, state: ReviewState, *, after: int | None, k: int) -> ReviewPage:
+        """Return images of the review queue, those below an ordinal."""
+        ...
+
+    def reasons(self, record: ImageRecord) -> Sequence[Tag]:
+        """Return the tags that flag an image, whatever was decided of it."""
+        ...
+
+    def decide(self, request: Request, id: ImageId, verdict: Verdict, note: str) -> ImageRecord:
+        """Note what who asks decided of an image, and return it as it is now."""
+        ...
 
     def saved(self) -> Sequence[SavedSearch]: ...
     def save(self, search: SavedSearch) -> None: ...

@@ -30,6 +30,8 @@ NAVIGATION = (
     ("nav.insights", "/insights"),
     ("nav.map", "/map"),
     ("nav.duplicates", "/duplicates"),
+    ("nav.imports", "/import"),
+    ("nav.moderation", "/moderation"),
 )
 
 

@@ -7,7 +7,9 @@ from fastapi.responses import HTMLResponse
 
 from ui.backend import PageBackend
 from ui.image_pages import add_image_changes, add_image_pages
+from ui.import_pages import add_import_pages
 from ui.library_pages import add_library_changes, add_library_pages
+from ui.moderation_pages import add_moderation_pages
 from ui.rendering import same_origin
 from ui.search_pages import add_search_pages
 
@@ -26,4 +28,12 @@ def make_writing_router(backend: PageBackend) -> APIRouter:
     router = APIRouter(default_response_class=HTMLResponse, dependencies=[Depends(same_origin)])
     add_image_changes(router, backend)
     add_library_changes(router, backend)
+    add_import_pages(router, backend)
+    return router
+
+
+def make_moderating_router(backend: PageBackend) -> APIRouter:
+    """Return the routes of the review queue, for who may moderate."""
+    router = APIRouter(default_response_class=HTMLResponse, dependencies=[Depends(same_origin)])
+    add_moderation_pages(router, backend)
     return router

@@ -55,6 +55,18 @@ def mapped(page: Page) -> None:
     page.keyboard.press("Enter")
 
 
+def imported(page: Page) -> None:
+    page.set_input_files(".import input[name=file]", [{"name": "a.png", "mimeType": "image/png", "buffer": b"none"}])
+    expect(page.locator(".item.rejected")).to_be_visible(timeout=60_000)
+
+
+def reviewed(page: Page) -> None:
+    tag = {"kind": "moderation", "label": "adult"}
+    assert page.request.patch(f"/v1/images/{a_picture(page)}", data={"tags": {"add": [tag]}}).ok
+    page.goto("/moderation")
+    page.locator(".review summary").first.click()
+
+
 STATES: dict[str, tuple[str, Callable[[Page], None] | None]] = {
     "all": ("/", None),
     "found": ("/?q=a+cat", None),
@@ -71,6 +83,9 @@ STATES: dict[str, tuple[str, Callable[[Page], None] | None]] = {
     "missing": (f"/images/{'0' * 32}", None),
     "duplicates": ("/duplicates", None),
     "saved": ("/saved", None),
+    "import": ("/import", imported),
+    "jobs": ("/jobs", None),
+    "moderation": ("/", reviewed),
     "insights": ("/insights", None),
     "map": ("/map", mapped),
     "docs": ("/docs", None),
