@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import logging
 import threading
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 from search.errors import SnapseekError
 from search.mapping import LibraryMap, Point, Region, draw_map
+from search.review import hidden_images
 from search.services import Services
 
 log = logging.getLogger(__name__)
@@ -30,7 +31,8 @@ class MapKeeper:
 
     def current(self) -> tuple[LibraryMap | None, bool]:
         """Return the latest map, if there is one, and whether a newer one is being drawn."""
-        key = f"{self._services.catalog.version()} {self._services.engine.space.fingerprint}"
+        services = self._services
+        key = f"{services.catalog.version()} {services.engine.space.fingerprint} {services.policy.key}"
         with self._lock:
             if self._kept is None:
                 self._kept = self._stored()
@@ -39,7 +41,16 @@ class MapKeeper:
             if self._drawing is None or not self._drawing.is_alive():
                 self._drawing = threading.Thread(target=self._draw, args=(key,), name="map", daemon=True)
                 self._drawing.start()
-            return (None if self._kept is None else self._kept[1]), True
+            latest = None if self._kept is None else self._kept[1]
+        return (None if latest is None else self._without_hidden(latest)), True
+
+    def _without_hidden(self, drawn: LibraryMap) -> LibraryMap:
+        """Return an older map without the images that nobody is to see by now."""
+        hidden = hidden_images(self._services.catalog, self._services.policy)
+        gone = {record.id for record in self._services.catalog.records(list(hidden))}
+        points = tuple(point for point in drawn.points if point.id not in gone)
+        regions = tuple(region for region in drawn.regions if region.image not in gone)
+        return replace(drawn, points=points, regions=regions)
 
     def _draw(self, key: str) -> None:
         try:

@@ -7,13 +7,14 @@ middle. Near on the map means alike; far apart says little.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 from pyroaring import BitMap
 
+from search.bitmaps import ordinals_of
 from search.protocols import Records, TagStore
 from search.types import EmbeddingSpace, Filter, ImageId, Matrix, Ordinals
 
@@ -76,12 +77,13 @@ def spread(values: NDArray[np.float32]) -> NDArray[np.float32]:
 
 def draw_map(records: Records, tags: TagStore, space: EmbeddingSpace) -> LibraryMap:
     """Return the map of a library. Takes about a second for 100,000 images; holds one chunk of vectors at a time."""
-    chunks = list(_sampled(records, space))
-    images = sum(len(ordinals) for ordinals, _ in records.embeddings(space))
+    findable = tags.match(Filter())
+    chunks = list(_sampled(records, findable, space))
+    images = sum(len(ordinals) for ordinals, _ in _vectors(records, findable, space))
     if images < 3:
         return LibraryMap((), (), images)
     mean, axes = directions(np.concatenate(chunks))
-    ordinals, flat = _flattened(records, space, mean, axes)
+    ordinals, flat = _flattened(records, findable, space, mean, axes)
     x, y = spread(flat[:, 0]), spread(flat[:, 1])
     shown = np.arange(0, len(ordinals), math.ceil(len(ordinals) / MOST_POINTS))
     known = {record.ordinal: record.id for record in records.records([int(o) for o in ordinals[shown]])}
@@ -89,10 +91,18 @@ def draw_map(records: Records, tags: TagStore, space: EmbeddingSpace) -> Library
     return LibraryMap(tuple(points), tuple(_regions(records, tags, ordinals, x, y)), len(ordinals))
 
 
-def _sampled(records: Records, space: EmbeddingSpace) -> Sequence[Matrix]:
+def _vectors(records: Records, shown: BitMap, space: EmbeddingSpace) -> Iterator[tuple[Ordinals, Matrix]]:
+    """Yield the vectors of the images that can be found, in chunks."""
+    for ordinals, vectors in records.embeddings(space):
+        kept = np.isin(ordinals, ordinals_of(shown))
+        if kept.any():
+            yield ordinals[kept], vectors[kept]
+
+
+def _sampled(records: Records, shown: BitMap, space: EmbeddingSpace) -> Sequence[Matrix]:
     found: list[Matrix] = []
     taken = 0
-    for _, vectors in records.embeddings(space):
+    for _, vectors in _vectors(records, shown, space):
         found.append(np.asarray(vectors[: SEED_SAMPLE - taken], np.float32))
         taken += len(found[-1])
         if taken >= SEED_SAMPLE:
@@ -101,9 +111,9 @@ def _sampled(records: Records, space: EmbeddingSpace) -> Sequence[Matrix]:
 
 
 def _flattened(
-    records: Records, space: EmbeddingSpace, mean: NDArray[np.float32], axes: NDArray[np.float32]
+    records: Records, shown: BitMap, space: EmbeddingSpace, mean: NDArray[np.float32], axes: NDArray[np.float32]
 ) -> tuple[Ordinals, NDArray[np.float32]]:
-    parts = [(ordinals, (vectors - mean) @ axes.T) for ordinals, vectors in records.embeddings(space)]
+    parts = [(ordinals, (vectors - mean) @ axes.T) for ordinals, vectors in _vectors(records, shown, space)]
     flat = np.concatenate([part for _, part in parts]).astype(np.float32)
     return np.concatenate([ordinals for ordinals, _ in parts]), flat
 

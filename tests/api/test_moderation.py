@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -93,6 +94,8 @@ def everything_found(client: TestClient, id: str, other: str) -> str:
         client.get("/v1/facets", params={"facet": "user", "prefix": "zy"}),
         client.get("/v1/suggest", params={"q": "zy"}),
         client.get("/", headers={"accept": "text/html"}),
+        client.get("/map.json"),
+        client.get("/map", headers={"accept": "text/html"}),
     ]
     assert {answer.status_code for answer in asked} == {200}
     return "".join(answer.text.replace("q=zyzzyva", "").replace('"zy"', "") for answer in asked)
@@ -229,3 +232,23 @@ def test_the_command_line_decides_too(own: Config, indexed: Config) -> None:
     assert run("approve", body["id"])["images"][0]["state"] == "approved"
     plain = CliRunner().invoke(main, ["moderation", "list", "--state", "approved", "--data", str(own.data)])
     assert "rejected by Ann" in plain.output
+
+
+def test_the_map_shows_no_rejected_image_also_while_it_is_drawn_anew(own: Config) -> None:
+    def points(client: TestClient, *, with_id: str | None = None) -> str:
+        until = time.monotonic() + 30
+        while True:
+            told = client.get("/map.json").text
+            if with_id is None or with_id in told or time.monotonic() > until:
+                return told
+            time.sleep(0.1)
+
+    for client in a_client(own):
+        id = id_of(client)
+        assert id in points(client, with_id=id)
+        decide(client, id, "reject")
+        for _ in range(20):  # the old map at first, then the new one
+            assert id not in points(client)
+            time.sleep(0.05)
+        decide(client, id, "approve")
+        assert id in points(client, with_id=id)
