@@ -68,7 +68,7 @@ def emit(document: Any) -> None:
 @click.argument("paths", nargs=-1, type=click.Path(path_type=Path))
 @click.option("--profile", help="Models: auto, lite, clip or FILE.toml. Another than the library's replaces it.")
 @click.option("--offline", is_flag=True, default=None, help="Never ask the network.")
-@click.option("--workers", type=int, help="Processes that decode pictures; 0 is one for each core.")
+@click.option("--workers", "decoders", type=int, help="Processes that decode pictures; 0 is one for each core.")
 def index(paths: tuple[Path, ...], as_json: bool, **flags: Any) -> int:
     """Add the pictures below PATHS to the library, and recognise what was changed, moved or deleted there.
 
@@ -257,7 +257,7 @@ def serve(as_json: bool, **flags: Any) -> None:
 @command("worker")
 @click.option("-n", "--workers", type=int, help="Processes.")
 def worker(data: Path | None, as_json: bool, workers: int | None) -> None:
-    """Index what is uploaded to a library, and take part in its index runs, until told to stop.
+    """Index what is uploaded to a library, until told to stop.
 
     Any number of these may run, on every machine that has the library's folders, next to `serve --workers 0` or not.
     """

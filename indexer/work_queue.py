@@ -1,7 +1,7 @@
 """What there is to do, passed between processes: by a file beside the catalogue, or by Redis between machines.
 
 A message says what is to be done and is gone once it is taken, whoever then dies. So none is the only sign of work: an
-upload's is the job in the catalogue, and an index run does itself what nobody answered for.
+upload's is the job in the catalogue.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from huey.storage import BaseStorage, EmptyData, PriorityRedisStorage, SqliteStorage
+from huey.storage import BaseStorage, PriorityRedisStorage, SqliteStorage
 
 from search.config import Config
 from search.errors import ConfigError, Unavailable
@@ -22,8 +22,8 @@ from search.errors import ConfigError, Unavailable
 FILE = "queue.sqlite"
 UPLOADS = "uploads"
 """The kind of message that says: there are items to claim in the catalogue."""
-FIRST, LATER = 10, 0
-"""Priorities: someone waits for an upload; a run over a folder is long anyway."""
+FIRST = 10
+"""The priority of what someone waits for."""
 WAIT_S = 0.1
 """So often the file is looked at; Redis tells by itself."""
 
@@ -38,7 +38,7 @@ class WorkQueue:
         self.waits = waits
         """Whether `take` waits a moment for a message by itself."""
 
-    def put(self, message: Message, *, priority: int = LATER) -> None:
+    def put(self, message: Message, *, priority: int = 0) -> None:
         """Add a message. Raises Unavailable."""
         with _translated():
             self._storage.enqueue(json.dumps(message).encode(), priority=priority)
@@ -53,17 +53,6 @@ class WorkQueue:
         with _translated():
             return int(self._storage.queue_size())
 
-    def answer(self, key: str, message: Message) -> None:
-        """Leave a message for whoever asks for this key."""
-        with _translated():
-            self._storage.put_data(key, json.dumps(message).encode())
-
-    def answer_to(self, key: str) -> Message | None:
-        """Return what was left for a key, once."""
-        with _translated():
-            data = self._storage.pop_data(key)
-        return None if data is EmptyData else json.loads(bytes(data))
-
     def close(self) -> None:
         self._storage.close()
 
@@ -74,7 +63,7 @@ def open_queue(config: Config) -> WorkQueue:
     if url:
         try:
             storage = PriorityRedisStorage(name=queue_name(config), url=url, read_timeout=1)
-        except (ImportError, ValueError, Exception) as error:
+        except Exception as error:
             raise ConfigError(f"the queue's server cannot be used: {error}") from error
         return WorkQueue(storage, waits=True)
     with _translated():

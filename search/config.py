@@ -45,14 +45,14 @@ class Config(BaseSettings):
         default=1,
         ge=0,
         le=64,
-        description="Processes that run the models: of an index run, of `snapseek worker`, and beside `snapseek serve`,"
-        " where 0 is none.",
+        description="Processes that index what is uploaded: of `snapseek worker`, and beside `snapseek serve`, where 0"
+        " is none.",
     )
     decoders: int = Field(
         default=0,
         ge=0,
         le=64,
-        description="Processes that decode pictures, for each of those; 0: as many as there are cores for each.",
+        description="Processes that decode pictures, of an index run or of each worker; 0: as many as there are cores.",
     )
     batch_size: int = Field(default=32, ge=1, le=1024, description="Images that are annotated and written together.")
     max_file_bytes: int = Field(default=512 * 2**20, ge=1, description="Larger files are rejected. Bytes.")
