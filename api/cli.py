@@ -7,7 +7,7 @@ import getpass
 import json
 import logging
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
@@ -62,6 +62,15 @@ def command(
 
 def emit(document: Any) -> None:
     click.echo(json.dumps(document, ensure_ascii=False, indent=2, default=str))
+
+
+def tell(report: Mapping[str, Any], as_json: bool) -> None:
+    """Print what a command found out, a line each or as one document."""
+    if as_json:
+        emit(report)
+        return
+    for key, value in report.items():
+        click.echo(f"{key}: {value}")
 
 
 @command("index")
@@ -285,11 +294,7 @@ def status(data: Path | None, as_json: bool) -> None:
     with open_catalog(config) as catalog:
         document = library_status(config, catalog)
     document["queue"]["workers"] = living(config.data)
-    if as_json:
-        emit(document)
-        return
-    for key, value in document.items():
-        click.echo(f"{key}: {value}")
+    tell(document, as_json)
 
 
 @command("verify")
@@ -531,11 +536,7 @@ def adapt(data: Path | None, as_json: bool, folder: Path, output: Path, only: An
 
     names = {line.strip() for line in only if line.strip()} if only else None
     report = asdict(train(folder, output, only=names))
-    if as_json:
-        emit(report)
-        return
-    for key, value in report.items():
-        click.echo(f"{key}: {value}")
+    tell(report, as_json)
 
 
 @command("eval")
@@ -601,11 +602,7 @@ def calibrate_(data: Path | None, as_json: bool, folder: Path | None, forget: bo
             report = {}
         else:
             report = calibrate(services, read_truth(folder)).as_dict()
-    if as_json:
-        emit(report)
-        return
-    for key, value in report.items():
-        click.echo(f"{key}: {value}")
+    tell(report, as_json)
 
 
 @command("keys")

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from search import filters
 from search.duplicates import DuplicateGroups
 from search.jobs import ItemState, Job, JobState
-from search.moderation import Policy, ReviewState
+from search.moderation import VERDICTS, Policy, ReviewState
 from search.review import ReviewPage
 from search.shuffle import MAX_SEED
 from search.types import (
@@ -186,7 +186,7 @@ class DecisionIn(Model):
 
     @property
     def verdict(self) -> Verdict:
-        return Verdict.APPROVED if self.decision == "approve" else Verdict.REJECTED
+        return VERDICTS[self.decision]
 
 
 class HitOut(Model):

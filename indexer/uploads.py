@@ -21,6 +21,7 @@ from typing import BinaryIO
 
 from indexer.magic import HEAD, TAIL, suffix_of, why_refused, why_two_in_one
 from search.errors import StorageFull
+from search.mapped_files import flush_folder
 from search.types import ImageId
 
 FOLDER = "uploads"
@@ -83,7 +84,7 @@ class Uploads:
         with storing():
             path.parent.mkdir(parents=True, exist_ok=True)
             os.replace(received.incoming, path)
-            _sync(path.parent)
+            flush_folder(path.parent)
         return received.path, True
 
     def forget(self, path: str) -> None:
@@ -207,14 +208,6 @@ def storing() -> Iterator[None]:
 def _new(path: Path) -> BinaryIO:
     with storing():
         return path.open("xb")
-
-
-def _sync(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 def _is_old(path: Path) -> bool:

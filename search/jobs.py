@@ -13,6 +13,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Protocol
 
+from search.errors import QueueFull
 from search.types import ImageId, Rejected
 
 MOST_TRIES = 4
@@ -170,6 +171,12 @@ class Jobs(Protocol):
     def cancel(self, id: ImageId) -> None:
         """Take a picture out of all jobs: somebody deleted the image."""
         ...
+
+
+def expect_room(waiting: int, new: int, most_open: int) -> None:
+    """Raise QueueFull where so many new pictures must not wait beside those that do."""
+    if new and waiting + new > most_open:
+        raise QueueFull(f"{waiting} pictures wait to be indexed, and at most {most_open} may: send them later")
 
 
 def set_aside(tries: int, reason: str) -> Outcome:

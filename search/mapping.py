@@ -22,6 +22,7 @@ MOST_POINTS = 4_000
 """Images that are drawn; of a larger library, every so many."""
 CELLS = 4
 """The map is told of in so many parts a side."""
+LEAST_IMAGES = 3
 LEAST_IN_REGION = 4
 KINDS = ("object", "scene")
 SEED_SAMPLE = 50_000
@@ -78,10 +79,10 @@ def spread(values: NDArray[np.float32]) -> NDArray[np.float32]:
 def draw_map(records: Records, tags: TagStore, space: EmbeddingSpace) -> LibraryMap:
     """Return the map of a library. Takes about a second for 100,000 images; holds one chunk of vectors at a time."""
     findable = tags.match(Filter())
-    chunks = list(_sampled(records, findable, space))
-    images = sum(len(ordinals) for ordinals, _ in _vectors(records, findable, space))
-    if images < 3:
-        return LibraryMap((), (), images)
+    chunks = _sampled(records, findable, space)
+    sampled = sum(map(len, chunks))
+    if sampled < LEAST_IMAGES:
+        return LibraryMap((), (), sampled)
     mean, axes = directions(np.concatenate(chunks))
     ordinals, flat = _flattened(records, findable, space, mean, axes)
     x, y = spread(flat[:, 0]), spread(flat[:, 1])

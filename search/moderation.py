@@ -19,6 +19,10 @@ THRESHOLDS: Mapping[str, float] = MappingProxyType({"adult": 0.7, "violence": 0.
 """Of the categories that are usual. Chosen, not measured: no profile has models for them yet (docs/moderation.md)."""
 
 
+VERDICTS: Mapping[str, Verdict] = MappingProxyType({"approve": Verdict.APPROVED, "reject": Verdict.REJECTED})
+"""By what a moderator says."""
+
+
 class ReviewState(StrEnum):
     """Where an image stands in the review queue."""
 

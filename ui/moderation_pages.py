@@ -9,8 +9,8 @@ from fastapi import APIRouter, Form, Request
 from fastapi.responses import RedirectResponse, Response
 
 from search.errors import InvalidQuery
-from search.moderation import ReviewState
-from search.types import ImageId, Verdict
+from search.moderation import VERDICTS, ReviewState
+from search.types import ImageId
 from ui.backend import PageBackend
 from ui.moderation_views import queue_view, review_view
 from ui.rendering import local_path, page, words_for
@@ -37,10 +37,9 @@ def add_moderation_pages(router: APIRouter, backend: PageBackend) -> None:
         back: Annotated[str, Form()] = "/moderation",
     ) -> Response:
         """Decide, whatever was decided before, and show what holds now."""
-        verdicts = {"approve": Verdict.APPROVED, "reject": Verdict.REJECTED}
-        if decision not in verdicts:
+        if decision not in VERDICTS:
             raise InvalidQuery(f"decision must be approve or reject, got {decision[:40]!r}")
-        record = backend.decide(request, ImageId(id), verdicts[decision], note.strip())
+        record = backend.decide(request, ImageId(id), VERDICTS[decision], note.strip())
         if "HX-Request" not in request.headers:
             return RedirectResponse(local_path(back), status_code=303)
         view = review_view(words_for(request), record, backend.reasons(record), back_url=back)

@@ -19,8 +19,8 @@ from api.schemas import Accepted, JobOut, JobsOut
 from indexer import ingest
 from indexer.uploads import Received, Refused, Uploads
 from indexer.work_queue import FIRST, UPLOADS
-from search.errors import QueueFull, Unavailable
-from search.jobs import Job, JobState
+from search.errors import Unavailable
+from search.jobs import Job, JobState, expect_room
 
 log = logging.getLogger(__name__)
 
@@ -71,10 +71,7 @@ async def upload(context: ContextDep, request: Request, response: Response) -> A
 
 def _ready(context: Context) -> Uploads:
     """Return where to put pictures. Raises QueueFull before they are sent where none may wait."""
-    config = context.services.config
-    waiting = context.services.catalog.jobs.open_items()
-    if waiting >= config.max_queue:
-        raise QueueFull(f"{waiting} pictures wait to be indexed, and at most {config.max_queue} may: send them later")
+    expect_room(context.services.catalog.jobs.open_items(), 1, context.services.config.max_queue)
     return context.uploads
 
 

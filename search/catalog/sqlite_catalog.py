@@ -47,6 +47,7 @@ from search.errors import ConfigError, Conflict, NotFound, StorageFull, Unavaila
 from search.moderation import Policy
 from search.phash import distances
 from search.saved import SavedSearch
+from search.transactions import transaction
 from search.types import (
     Decision,
     EmbeddingSpace,
@@ -146,17 +147,10 @@ class SqliteCatalog:
     def _transaction(self) -> Iterator[tuple[sqlite3.Connection, int]]:
         """Give a connection inside a transaction, and the change number of it."""
         connection = self._connection
-        with _translated():
-            connection.execute("BEGIN IMMEDIATE")
-            try:
-                change = self.change + 1
-                yield connection, change
-                statements.set_meta(connection, "change", str(change))
-                connection.execute("COMMIT")
-            except BaseException:
-                if connection.in_transaction:
-                    connection.execute("ROLLBACK")
-                raise
+        with _translated(), transaction(connection):
+            change = self.change + 1
+            yield connection, change
+            statements.set_meta(connection, "change", str(change))
 
     def _rows(self, sql: str, *values: Any) -> list[Any]:
         with _translated():

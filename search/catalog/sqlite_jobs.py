@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import sqlite3
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any
 
-from search.errors import NotFound, QueueFull
+from search.errors import NotFound
 from search.jobs import (
     CANCELLED,
     EXPIRED,
@@ -21,8 +22,10 @@ from search.jobs import (
     ItemState,
     Job,
     Outcome,
+    expect_room,
     set_aside,
 )
+from search.transactions import transaction
 from search.types import ImageId
 
 _OPEN = "state IN ('queued', 'running')"  # as the partial index says it
@@ -40,15 +43,8 @@ class SqliteJobs:
     @contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:
         connection = self._connection()
-        with self._translated():
-            connection.execute("BEGIN IMMEDIATE")
-            try:
-                yield connection
-                connection.execute("COMMIT")
-            except BaseException:
-                if connection.in_transaction:
-                    connection.execute("ROLLBACK")
-                raise
+        with self._translated(), transaction(connection):
+            yield connection
 
     def _rows(self, sql: str, *values: Any) -> list[Any]:
         with self._translated():
@@ -66,8 +62,7 @@ class SqliteJobs:
     def _add(self, connection: sqlite3.Connection, job: Job, most_open: int) -> None:
         ((waiting,),) = connection.execute(f"SELECT count(*) FROM item WHERE {_OPEN}")
         new = sum(item.state in OPEN for item in job.items)
-        if new and waiting + new > most_open:
-            raise QueueFull(f"{waiting} pictures wait to be indexed, and at most {most_open} may: send them later")
+        expect_room(waiting, new, most_open)
         finished = None if new else job.created_at.isoformat()
         connection.execute(
             "INSERT INTO job (id, created_at, sender, finished_at) VALUES (?, ?, ?, ?)",
@@ -208,15 +203,11 @@ def _item(row: Sequence[Any]) -> Item:
 
 def _job(row: Sequence[Any], items: list[Item], counts: Mapping[ItemState, int] | None = None) -> Job:
     id, created_at, sender, finished_at = row
-    if counts is None:
-        counts = {}
-        for item in items:
-            counts[item.state] = counts.get(item.state, 0) + 1
     return Job(
         id=id,
         created_at=datetime.fromisoformat(created_at),
         sender=sender,
         finished_at=datetime.fromisoformat(finished_at) if finished_at else None,
         items=items,
-        counts=counts,
+        counts=Counter(item.state for item in items) if counts is None else counts,
     )

@@ -6,11 +6,12 @@ pictures at the same moment may let in a little more than allowed.
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from search.errors import NotFound, QueueFull
+from search.errors import NotFound
 from search.jobs import (
     CANCELLED,
     EXPIRED,
@@ -22,6 +23,7 @@ from search.jobs import (
     ItemState,
     Job,
     Outcome,
+    expect_room,
     set_aside,
 )
 from search.opensearch.client import Client
@@ -42,9 +44,7 @@ class OpenSearchJobs:
 
     def add(self, job: Job, *, most_open: int) -> None:
         new = sum(item.state in OPEN for item in job.items)
-        waiting = self.open_items() if new else 0
-        if new and waiting + new > most_open:
-            raise QueueFull(f"{waiting} pictures wait to be indexed, and at most {most_open} may: send them later")
+        expect_room(self.open_items() if new else 0, new, most_open)
         body = {
             "id": job.id,
             "created_at": job.created_at.isoformat(),
@@ -115,8 +115,9 @@ class OpenSearchJobs:
         self._client.call(lambda raw: raw.indices.refresh(index=self._index))
 
     def claim(self, worker: str, most: int, *, lease_s: float) -> list[Claimed]:
-        active = [body for body in self._active() if body["counts"].get(ItemState.QUEUED.value)]
-        busy = {item["id"] for body in self._active() for item in body["items"] if _is(item, ItemState.RUNNING)}
+        known = list(self._active())
+        active = [body for body in known if body["counts"].get(ItemState.QUEUED.value)]
+        busy = {item["id"] for body in known for item in body["items"] if _is(item, ItemState.RUNNING)}
         for tried, limit in ((False, most), (True, 1)):
             taken: list[Claimed] = []
             for body in active:
@@ -215,9 +216,7 @@ def _key(job: str) -> str:
 
 
 def _document(body: Body) -> Source:
-    counts: dict[str, int] = {}
-    for item in body["items"]:
-        counts[item["state"]] = counts.get(item["state"], 0) + 1
+    counts = dict(Counter(item["state"] for item in body["items"]))
     active = any(counts.get(state.value) for state in OPEN)
     finished = None if active else body["finished_at"] or datetime.now(UTC).isoformat()
     key = f"job:{body['created_at']}:{body['id']}"

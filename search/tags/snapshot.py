@@ -16,9 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 from pyroaring import BitMap
 
+from search.mapped_files import Damaged, locked, read_sections, read_state, write_sections, write_state
 from search.tags.fulltext import Kept
 from search.tags.projection import COLUMNS, NUMBERS, PLACES, Projection, Value
-from search.vectors.files import Damaged, locked, read_sections, read_state, write_sections, write_state
 
 FORMAT = 1
 

@@ -21,6 +21,7 @@ from search.moderation import DEFAULT_POLICY, Policy
 from search.tags import counting, fulltext, schema, sharing, snapshot, terms
 from search.tags.projection import Entry, Projection, Value
 from search.tags.rows import Row, row_of
+from search.transactions import transaction
 from search.types import (
     Facet,
     Filter,
@@ -268,18 +269,12 @@ class SqliteTagStore:
         """Run a transaction and yield the connection and the number of this change."""
         with _translated():
             connection = self._connection()
-            connection.execute("BEGIN IMMEDIATE")
-            try:
+            with transaction(connection):
                 change = _number(connection, "changes") + 1
                 yield connection, change
                 _set_number(connection, "changes", change)
                 if applied is not None:
                     _set_number(connection, "applied", applied)
-                connection.execute("COMMIT")
-            except BaseException:
-                if connection.in_transaction:  # SQLite has rolled back by itself when the disk is full
-                    connection.execute("ROLLBACK")
-                raise
 
     def _refresh(self, connection: sqlite3.Connection) -> None:
         """Take in what was written, here or by another process, since the last look."""

@@ -17,11 +17,11 @@ import numpy as np
 from numpy.typing import NDArray
 from pyroaring import BitMap
 
+from search import mapped_files as files
 from search import planner
 from search.bitmaps import bitmap_of, ordinals_of
 from search.planner import Costs, Lookup, Task
 from search.types import EmbeddingSpace, Matrix, Ordinals, Scores, Vector
-from search.vectors import files
 from search.vectors.codes import (
     CHUNK,
     SAMPLE,

@@ -26,6 +26,7 @@ sys.path[:0] = [str(Path(__file__).parents[1]), str(Path(__file__).parents[2])]
 
 import httpx  # noqa: E402
 import numpy as np  # noqa: E402
+from bench.stores import say  # noqa: E402
 from bench.synthetic_library import ROOT, SPACE, Asked, PlantedEncoder, SyntheticLibrary  # noqa: E402
 
 from search.catalog.sqlite_catalog import SqliteCatalog  # noqa: E402
@@ -38,18 +39,11 @@ SEED = 11
 BATCH = 100
 
 
-def say(what: str) -> None:
-    print(f"{time.strftime('%H:%M:%S')} {what}", file=sys.stderr, flush=True)
-
-
 def fill(data: Path, library: SyntheticLibrary) -> None:
     with SqliteCatalog(data, create=True) as catalog:
         if catalog.counts()["images"] < library.images:
             say(f"writing {library.images:,} images")
-            root = catalog.root(ROOT)
-            for batch in library.batches():
-                catalog.write(root, batch)
-            catalog.activate("lite", SPACE)
+            library.write_to(catalog)
         stores = open_stores(load_config(data=data, store="embedded"), catalog, SPACE)
         stores.catch_up()
         stores.save()

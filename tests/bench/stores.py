@@ -28,7 +28,7 @@ from typing import Any
 sys.path[:0] = [str(Path(__file__).parents[1]), str(Path(__file__).parents[2])]
 
 import numpy as np  # noqa: E402
-from bench.synthetic_library import ROOT, SPACE, PlantedEncoder, SyntheticLibrary, planted_filter  # noqa: E402
+from bench.synthetic_library import SPACE, PlantedEncoder, SyntheticLibrary, planted_filter  # noqa: E402
 
 from search.catalog.opening import open_catalog  # noqa: E402
 from search.catalog.sqlite_catalog import SqliteCatalog  # noqa: E402
@@ -119,10 +119,7 @@ def fill(options: argparse.Namespace, data: Path, library: SyntheticLibrary) -> 
         if catalog.counts()["images"] != library.images:
             say(f"writing {library.images:,} images")
             began = time.perf_counter()
-            root = catalog.root(ROOT)
-            for batch in library.batches():
-                catalog.write(root, batch)
-            catalog.activate("lite", SPACE)
+            library.write_to(catalog)
             report["catalogue"] = _rate(library.images, began)
         if "embedded" not in report:
             began = time.perf_counter()

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from search.calibration import Calibration, Curve
+from search.catalog.protocol import Catalog
 from search.catalog.rows import Batch, FileRow, NewImage
 from search.types import PERSON, EmbeddingSpace, Filter, ImageId, Matrix, Op, Tag, TagKind, Term, Vector
 
@@ -127,6 +128,13 @@ class SyntheticLibrary:
                     for number, image in enumerate(some, start + first)
                 ]
                 yield Batch(SPACE, some, files)
+
+    def write_to(self, catalog: Catalog) -> None:
+        """Write all images, as a library that is searched in their space."""
+        root = catalog.root(ROOT)
+        for batch in self.batches():
+            catalog.write(root, batch)
+        catalog.activate("lite", SPACE)
 
     def asked(self, count: int, *, seed: int, about: Sequence[int] | None = None) -> list[Asked]:
         """Return texts of the favourite labels of a cluster, with vectors near its centre: of any, or ``about`` some.

@@ -60,6 +60,10 @@ Peer = Callable[[Library], dict[str, Ask]]
 """Builds in the folder what is not there, and returns how it is asked, by setting."""
 
 
+class CannotAnswer(Exception):
+    """A peer has no way to answer a question; its row says why."""
+
+
 def hnswlib(library: Library) -> dict[str, Ask]:
     import hnswlib as module
 
@@ -105,7 +109,7 @@ def usearch(library: Library) -> dict[str, Ask]:
                 return index.search(query, K).keys
             wanted = 2 * K * len(library.rows) // len(filtered.places) + K
             if wanted > MOST_FETCHED:
-                raise NotImplementedError("takes no filter, and would have to fetch too many")
+                raise CannotAnswer("takes no filter, and would have to fetch too many")
             keys = index.search(query, wanted).keys
             return keys[mask[keys]][:K]
 
@@ -307,7 +311,7 @@ def measured_by(
         one = {"filter": filtered.name, "setting": setting}
         try:
             found.append({**one, **_beside(filtered, ask, us, data.count, budget_s)})
-        except NotImplementedError as error:
+        except CannotAnswer as error:
             found.append({**one, "error": str(error)})
         say(f"{name}: {found[-1]}")
     return {"peer": name, **json.loads(notes.read_text()), "found": found}

@@ -17,10 +17,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pyroaring import BitMap
 
+from search import mapped_files as files
 from search.planner import COSTS, Costs, Lookup
 from search.protocols import VectorIndex
 from search.types import EmbeddingSpace, Matrix
-from search.vectors import files, rows
+from search.vectors import rows
 from search.vectors.exact_index import ExactIndex
 from search.vectors.faiss_index import FaissIndex
 

@@ -1,4 +1,4 @@
-"""What a vector index keeps on disk: mapped when it is opened, and never half written.
+"""Arrays on disk, of vectors and of tags: mapped when they are opened, and never half written.
 
 A folder holds ``state.json``, which names the files that belong together, and those files: the rows, which are only
 appended to, the cells, which are made anew now and then, and the rest, which is written anew each time. What is not
@@ -64,11 +64,7 @@ def write_state(folder: Path, state: Mapping[str, Any]) -> None:
         _flush(file)
     os.replace(file.name, folder / STATE)
     with contextlib.suppress(OSError):  # not everywhere can a folder be flushed
-        descriptor = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+        flush_folder(folder)
     named = {STATE, LOCK, *(part["file"] for part in state.values() if isinstance(part, dict) and "file" in part)}
     for path in folder.iterdir():
         if path.name not in named and path.is_file():
@@ -144,6 +140,15 @@ def digest(path: Path, size: int) -> str:
                 file.seek(start)
                 seen.update(file.read(PART_BYTES))
     return seen.hexdigest()
+
+
+def flush_folder(folder: Path) -> None:
+    """Put on the disk which files a folder has. Raises OSError."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def _digest_of(state: Mapping[str, Any]) -> str:
