@@ -11,7 +11,7 @@ COMPILE := $(UV) pip compile pyproject.toml --quiet --universal --python-version
 export HF_HUB_OFFLINE := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo serve test check format eval bench bench-check lock openapi build clean
+.PHONY: help setup demo serve test check audit format eval bench bench-check lock openapi build clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-11s %s\n", $$1, $$2}'
@@ -55,6 +55,9 @@ check: setup ## Format, lint, spelling, types, import directions, lock
 	$(BIN)/codespell
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+audit: setup ## Fail where a pinned version has a known vulnerability
+	$(BIN)/python .ci/audit
 
 format: setup ## Format and mend what can be mended by itself
 	$(BIN)/ruff format .

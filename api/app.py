@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import importlib.metadata
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
 from math import nan
 from typing import Any
 
@@ -14,10 +14,13 @@ from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api import auth, errors
+from api.bodies import BodyLimit
 from api.deps import Context, needs, only_shown
+from api.fetching import PictureFetcher
+from api.gate import Gate, GateMiddleware, Sessions
 from api.metrics import Metrics, MetricsMiddleware
 from api.pages import LibraryPages
-from api.routes import facets, health, images, jobs, moderation, search, similar
+from api.routes import facets, health, images, jobs, keys, moderation, search, shared, similar
 from api.schemas import Problem
 from indexer.lookup import PictureLookup
 from indexer.media import Media
@@ -26,6 +29,8 @@ from indexer.work_queue import open_queue
 from search.config import Config
 from search.errors import Unavailable
 from search.services import Services
+from ui.addresses import set_root
+from ui.door_pages import make_door_router
 from ui.rendering import Static
 from ui.routes import make_moderating_router, make_router, make_writing_router
 
@@ -41,23 +46,83 @@ PAGE_POLICY = (
 )
 
 HEADERS = {
+    b"cache-control": b"private",
     b"content-security-policy": PAGE_POLICY.encode(),
     b"x-content-type-options": b"nosniff",
     b"referrer-policy": b"same-origin",
     b"cross-origin-opener-policy": b"same-origin",
+    b"cross-origin-resource-policy": b"same-origin",
 }
 
 
 def create_app(services: Services) -> FastAPI:
     """Return the application for one open library. Closing the app closes the decoding processes, not the library."""
+    gate = Gate(services.config)
+    app, respond = library_app(services)
+    app.include_router(keys.router)
+    add_door(app, gate, respond, services.config)
+    app.add_middleware(MetricsMiddleware, metrics=app.state.metrics)
+    return app
+
+
+def create_shared_app(config: Config, libraries: Mapping[str, Services]) -> FastAPI:
+    """Return the application for several open libraries, each below `/libraries/NAME`; ``config`` is the server's."""
+    gate = Gate(config)
+    inner = {name: library_app(services, name)[0] for name, services in libraries.items()}
+    for app in inner.values():
+        app.add_middleware(MetricsMiddleware, metrics=app.state.metrics)
+
+    @asynccontextmanager
+    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+        async with AsyncExitStack() as stack:  # a mounted application is not told of the start by itself
+            for app in inner.values():
+                await stack.enter_async_context(app.router.lifespan_context(app))
+            yield
+
+    app = described(lifespan=lifespan)
+    respond = errors.install(app, None)
+    app.state.libraries = libraries
+    app.include_router(shared.router)
+    app.include_router(shared.pages, include_in_schema=False)
+    app.include_router(keys.router)
+    for name, mounted in inner.items():
+        app.mount(f"/libraries/{name}", shared.OnlyFor(name, mounted))
+    app.mount("/libraries", shared.OnlyFor(None, None))
+    add_door(app, gate, respond, config)
+    return app
+
+
+def add_door(app: FastAPI, gate: Gate, respond: errors.Respond, config: Config) -> None:
+    """Put before an application what is asked of every request, and what every answer carries."""
+    app.include_router(make_door_router(Sessions(gate)), include_in_schema=False)
+    app.mount("/static", Static(), name="static")
+    app.state.gate = gate
+    within = app.router.lifespan_context
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[Any]:
+        async with within(app) as state:
+            yield state
+        gate.close()
+
+    app.router.lifespan_context = lifespan
+    app.add_middleware(BodyLimit, config=config, respond=respond)
+    app.add_middleware(GateMiddleware, gate=gate, respond=respond)
+    app.add_middleware(GZipMiddleware, minimum_size=1_000, compresslevel=6)
+    app.add_middleware(TrustedHostMiddleware, allowed_hosts=allowed_hosts(config), www_redirect=False)
+    app.add_middleware(SecurityHeaders)
+
+
+def library_app(services: Services, name: str | None = None) -> tuple[FastAPI, errors.Respond]:
+    """Return what answers for one library, and what makes its errors; a ``name`` where a server has several."""
     config = services.config
     pool = DecodePool(config, workers=1)
     context = Context(
         services=services,
         lookup=PictureLookup(pool, lambda: services.profile, max_bytes=config.max_upload_bytes),
         media=Media(config.data, services.catalog, pool),
-        keys=auth.parse_keys(config.api_keys),
         queue=open_queue(config),
+        fetcher=PictureFetcher(max_bytes=config.max_upload_bytes) if config.url_lookup else None,
     )
 
     @asynccontextmanager
@@ -66,12 +131,16 @@ def create_app(services: Services) -> FastAPI:
         context.media.close()
         pool.close()
         context.queue.close()
+        if context.fetcher is not None:
+            context.fetcher.close()
 
     app = with_routes(lifespan=lifespan)
+    app.add_middleware(KnowRoot)
     app.state.context = context
+    app.state.library = name
     app.state.metrics = Metrics(lambda: _images(services))
     backend = LibraryPages(context)
-    errors.install(app, backend)
+    respond = errors.install(app, backend)
     shown = Depends(only_shown)
     app.include_router(make_router(backend), dependencies=[needs(auth.Scope.SEARCH), shown], include_in_schema=False)
     app.include_router(
@@ -80,17 +149,11 @@ def create_app(services: Services) -> FastAPI:
     app.include_router(
         make_moderating_router(backend), dependencies=[needs(auth.Scope.MODERATE)], include_in_schema=False
     )
-    app.mount("/static", Static(), name="static")
-    app.add_middleware(GZipMiddleware, minimum_size=1_000, compresslevel=6)
-    app.add_middleware(SecurityHeaders)
-    app.add_middleware(TrustedHostMiddleware, allowed_hosts=allowed_hosts(config), www_redirect=False)
-    app.add_middleware(MetricsMiddleware, metrics=app.state.metrics)
-    return app
+    return app, respond
 
 
-def with_routes(**options: Any) -> FastAPI:
-    """Return an application with the routes of the HTTP API, which is all that its description needs."""
-    app = DescribedAPI(
+def described(**options: Any) -> FastAPI:
+    return DescribedAPI(
         title="Snapseek",
         version=importlib.metadata.version("snapseek"),
         description="Semantic image search over one library.",
@@ -98,6 +161,11 @@ def with_routes(**options: Any) -> FastAPI:
         redoc_url=None,
         **options,
     )
+
+
+def with_routes(**options: Any) -> FastAPI:
+    """Return an application with the routes of one library, which its description needs."""
+    app = described(**options)
     app.include_router(health.router)
     app.include_router(jobs.router)
     for module in (search, images, similar, facets):
@@ -131,6 +199,17 @@ def allowed_hosts(config: Config) -> list[str]:
     if auth.is_loopback(config.host):
         return [*LOOPBACK_HOSTS, *named]
     return named or ["*"]  # an API key is required there, which a rebound page does not have
+
+
+class KnowRoot:
+    """Tells what makes addresses where the library of a request begins."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        set_root(scope.get("root_path", ""))
+        await self._app(scope, receive, send)
 
 
 class SecurityHeaders:

@@ -6,10 +6,13 @@ import functools
 import getpass
 import json
 import logging
+import re
 import sys
 from collections.abc import Callable, Mapping
+from contextlib import closing
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar
 
 import click
 
@@ -17,6 +20,9 @@ from search.config import load_config
 from search.errors import ConfigError, SnapseekError
 
 if TYPE_CHECKING:
+    from pydantic import BaseModel
+
+    from api.schemas import NewKeyOut
     from search.catalog.protocol import Catalog
     from search.types import ImageId
 
@@ -31,6 +37,7 @@ def main() -> None:
 
 
 Command = Callable[..., int | None]
+Checked = TypeVar("Checked", bound="BaseModel")
 
 
 def command(
@@ -253,14 +260,21 @@ def show(data: Path | None, as_json: bool, picture: str) -> None:
 
 
 @command("serve")
-@click.option("--host", help="Address to bind to; any but loopback needs SNAPSEEK_API_KEYS.")
+@click.option("--host", help="Address to bind to; any but loopback needs a key: `snapseek keys create`.")
 @click.option("--port", type=int, help="Port to bind to.")
 @click.option("--workers", type=int, help="Processes beside it that index what is uploaded; 0: others do that.")
-def serve(as_json: bool, **flags: Any) -> None:
-    """Serve the page and the HTTP API of a library."""
+@click.option("--library", "libraries", multiple=True, metavar="NAME=DIR", help="One of several; may be repeated.")
+def serve(as_json: bool, libraries: tuple[str, ...], **flags: Any) -> None:
+    """Serve the page and the HTTP API of a library, or of several, each below /libraries/NAME.
+
+    With --library, the folder of --data holds no library, only options and keys of the server.
+    """
     from api.server import run
 
-    run(load_config(**flags))
+    named = dict(one.partition("=")[::2] for one in libraries)
+    if len(named) < len(libraries) or not all(named.values()):
+        raise ConfigError("each --library is NAME=DIR, with a name of its own")
+    run(load_config(**flags, libraries=named or None))
 
 
 @command("worker")
@@ -407,8 +421,6 @@ def moderation_command(decision: str, doc: str) -> None:
     @click.option("--note", default="", help="Why, for the log.")
     @click.option("--by", default=getpass.getuser, show_default="your login name", help="Who decides.")
     def decide(data: Path | None, as_json: bool, pictures: tuple[str, ...], note: str, by: str) -> None:
-        from datetime import UTC, datetime
-
         from api.schemas import DecisionIn, ReviewOut
         from search.services import open_services
         from search.types import Decision
@@ -605,13 +617,108 @@ def calibrate_(data: Path | None, as_json: bool, folder: Path | None, forget: bo
     tell(report, as_json)
 
 
-@command("keys")
-@click.argument("action", type=click.Choice(["new"]))
-@click.option(
-    "--scope", "scopes", multiple=True, type=click.Choice(["search", "write", "moderate"]), default=["search"]
-)
-def keys(data: Path | None, as_json: bool, action: str, scopes: tuple[str, ...]) -> None:
-    """Make an API key, and the entry of SNAPSEEK_API_KEYS that lets it in."""
+@main.group("keys")
+def keys() -> None:
+    """Make, list, rotate and revoke the API keys of a server."""
+
+
+def scopes_option(*default: str) -> Callable[[Command], Command]:
+    choice = click.Choice(["search", "write", "moderate", "admin"])
+    return click.option(
+        "--scope", "scopes", multiple=True, type=choice, default=default, show_default=True, help="What it may do."
+    )
+
+
+@command("create", group=keys)
+@click.argument("name")
+@scopes_option("search")
+@click.option("--library", "libraries", multiple=True, help="Only this one, of a server of several; may be repeated.")
+@click.option("--expires", default="", help="As 90d, 12h, or a date: 2030-12-31.")
+@click.option("--rate", default="", help="Requests, as 100/minute, or off; else the server's usual rate.")
+def keys_create(
+    data: Path | None,
+    as_json: bool,
+    name: str,
+    scopes: tuple[str, ...],
+    libraries: tuple[str, ...],
+    expires: str,
+    rate: str,
+) -> None:
+    """Make a key for NAME, who has it or what it is for. It is shown once: only its hash is kept.
+
+    A server that runs lets it in at once.
+    """
+    from api.key_store import KeyStore
+    from api.schemas import KeyIn, NewKeyOut
+    from search.config import LIBRARY_NAME
+
+    config = load_config(data=data)
+    for library in libraries:
+        if library not in config.libraries if config.libraries else not LIBRARY_NAME.fullmatch(library):
+            raise ConfigError(f"{library!r} is no library of the option `libraries`, or no name of one")
+    given = {"name": name, "scopes": scopes, "libraries": libraries or None, "rate": rate, "expires_at": until(expires)}
+    wanted = checked(KeyIn, given)
+    with closing(KeyStore(config.data)) as store:
+        secret, key = store.create(
+            wanted.name,
+            wanted.scopes,
+            libraries=wanted.libraries,
+            rate=wanted.rate,
+            expires_at=wanted.expires_at,
+            by=getpass.getuser(),
+        )
+    tell_key(NewKeyOut.of(key, secret), as_json)
+
+
+@command("list", group=keys)
+@click.option("--all", "everything", is_flag=True, help="Revoked ones too.")
+def keys_list(data: Path | None, as_json: bool, everything: bool) -> None:
+    """List the keys: what each may do, and when it was used last."""
+    from api.key_store import KeyStore
+    from api.schemas import KeyOut, KeysOut
+
+    with closing(KeyStore(load_config(data=data).data)) as store:
+        known = [KeyOut.from_domain(key) for key in store.all() if everything or key.revoked_at is None]
+    if as_json:
+        emit(KeysOut(keys=known).model_dump(mode="json"))
+        return
+    for key in known:
+        where = "all libraries" if key.libraries is None else ", ".join(key.libraries)
+        times = (("expires", key.expires_at), ("used", key.last_used_at), ("revoked", key.revoked_at))
+        told = "".join(f"  {what} {time:%Y-%m-%d %H:%M}" for what, time in times if time is not None)
+        rate = f"  {key.rate}" if key.rate else ""
+        click.echo(f"{key.id}  {key.name}  {'+'.join(key.scopes)}  {where}{rate}{told}")
+
+
+@command("revoke", group=keys)
+@click.argument("id")
+def keys_revoke(data: Path | None, as_json: bool, id: str) -> None:
+    """Revoke the key ID: it opens nothing from now on, nor does who signed in with it."""
+    from api.key_store import KeyStore
+
+    with closing(KeyStore(load_config(data=data).data)) as store:
+        store.revoke(id)
+    tell({"revoked": id}, as_json)
+
+
+@command("rotate", group=keys)
+@click.argument("id")
+@click.option("--grace", default="24h", show_default=True, help="So long the secret before opens too: 0h, 30m, 7d.")
+def keys_rotate(data: Path | None, as_json: bool, id: str, grace: str) -> None:
+    """Give the key ID a new secret, shown once; the one before opens for the grace time."""
+    from api.key_store import KeyStore
+    from api.schemas import NewKeyOut, RotationIn
+
+    wanted = checked(RotationIn, {"grace_s": duration(grace).total_seconds()})
+    with closing(KeyStore(load_config(data=data).data)) as store:
+        secret, key = store.rotate(id, timedelta(seconds=wanted.grace_s))
+    tell_key(NewKeyOut.of(key, secret), as_json)
+
+
+@command("new", group=keys)
+@scopes_option("search")
+def keys_new(data: Path | None, as_json: bool, scopes: tuple[str, ...]) -> None:
+    """Make a key that is kept nowhere, and the entry of SNAPSEEK_API_KEYS that lets it in."""
     from api.auth import Scope, new_key
 
     key, entry = new_key(frozenset(map(Scope, scopes)))
@@ -619,6 +726,42 @@ def keys(data: Path | None, as_json: bool, action: str, scopes: tuple[str, ...])
         emit({"key": key, "entry": entry})
     else:
         click.echo(f"key (shown once): {key}\nSNAPSEEK_API_KEYS={entry}")
+
+
+def tell_key(key: NewKeyOut, as_json: bool) -> None:
+    if as_json:
+        emit(key.model_dump(mode="json"))
+    else:
+        click.echo(f"key (shown once): {key.key}")
+        click.secho(f"its id, for lists and logs: {key.id}", dim=True, err=True)
+
+
+def checked(model: type[Checked], values: Mapping[str, Any]) -> Checked:
+    """Return a model of the HTTP API. Raises ConfigError where that would be answered 422."""
+    from pydantic import ValidationError
+
+    try:
+        return model.model_validate(values)
+    except ValidationError as error:
+        raise ConfigError("; ".join(f"{e['loc'][0]}: {e['msg']}" for e in error.errors())) from error
+
+
+def duration(text: str) -> timedelta:
+    """Return a time as `90d`, `12h` or `30m`. Raises ConfigError."""
+    match = re.fullmatch("([0-9]{1,5})([dhm])", text)
+    if match is None:
+        raise ConfigError(f"a time is a number of days, hours or minutes, as 90d, 12h or 30m, got {text!r}")
+    return int(match[1]) * {"d": timedelta(days=1), "h": timedelta(hours=1), "m": timedelta(minutes=1)}[match[2]]
+
+
+def until(text: str) -> datetime | None:
+    """Return when a time from now is over, or a date, in UTC; None for no text. Raises ConfigError."""
+    if not text:
+        return None
+    try:
+        return datetime.fromisoformat(text).replace(tzinfo=UTC)
+    except ValueError:
+        return datetime.now(UTC) + duration(text)
 
 
 if __name__ == "__main__":

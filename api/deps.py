@@ -8,7 +8,8 @@ from typing import Annotated, Any
 
 from fastapi import Depends, Path, Request, Response
 
-from api.auth import Caller, Keys, Scope, authorise
+from api.auth import Caller, Scope, expect_known, expect_scope
+from api.fetching import PictureFetcher
 from indexer.lookup import PictureLookup
 from indexer.media import Media
 from indexer.uploads import Uploads
@@ -25,8 +26,9 @@ class Context:
     services: Services
     lookup: PictureLookup
     media: Media
-    keys: Keys
     queue: WorkQueue
+    fetcher: PictureFetcher | None
+    """None where pictures on the web are not looked up."""
 
     @property
     def uploads(self) -> Uploads:
@@ -66,14 +68,19 @@ def needs(scope: Scope) -> Any:
     """Return a dependency that lets only keys with this scope pass."""
 
     def check(request: Request) -> None:
-        request.state.caller = authorise(request, get_context(request).keys, scope)
+        expect_scope(request.state.caller, scope, request.app.state.library)
 
     check_typed: Callable[[Request], None] = check
     return Depends(check_typed)
 
 
+def get_known(request: Request) -> Caller:
+    """Return who asks, with a key of any scope. Raises Unauthorized, NotFound in a library that is not theirs."""
+    return expect_known(request.state.caller, request.app.state.library)
+
+
 def get_caller(request: Request) -> Caller:
-    """Return who asks, as the route's scope found out."""
+    """Return who asks, on a route that asks for a scope."""
     caller: Caller = request.state.caller
     return caller
 

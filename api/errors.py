@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from http import HTTPStatus
 
 from fastapi import FastAPI, Request, Response
@@ -12,11 +13,14 @@ from starlette.exceptions import HTTPException
 
 from api.schemas import Problem
 from search import errors
-from ui.backend import PageBackend
+from ui.backend import LibraryTeller
+from ui.door_pages import sign_in_page
 from ui.parts import ErrorView
-from ui.rendering import error_page
+from ui.rendering import error_page, here_of
 
 log = logging.getLogger(__name__)
+
+Respond = Callable[[Request, Exception], Response]
 
 STATUS: dict[type[errors.SnapseekError], HTTPStatus] = {
     errors.InvalidQuery: HTTPStatus.UNPROCESSABLE_ENTITY,
@@ -28,6 +32,7 @@ STATUS: dict[type[errors.SnapseekError], HTTPStatus] = {
     errors.ImageTooLarge: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
     errors.Conflict: HTTPStatus.CONFLICT,
     errors.QueueFull: HTTPStatus.TOO_MANY_REQUESTS,
+    errors.RateLimited: HTTPStatus.TOO_MANY_REQUESTS,
     errors.StorageFull: HTTPStatus.INSUFFICIENT_STORAGE,
     errors.Unavailable: HTTPStatus.SERVICE_UNAVAILABLE,
     errors.ConfigError: HTTPStatus.INTERNAL_SERVER_ERROR,
@@ -50,15 +55,18 @@ def problem_of(error: Exception) -> tuple[Problem, dict[str, str]]:
     if isinstance(error, errors.InvalidQuery):
         problem.position = error.position
     headers = {}
-    if isinstance(error, (errors.Unavailable, errors.QueueFull)):
+    if isinstance(error, (errors.Unavailable, errors.QueueFull, errors.RateLimited)):
         headers["Retry-After"] = str(error.retry_after_s)
     if isinstance(error, errors.Unauthorized):
-        headers["WWW-Authenticate"] = 'Basic realm="Snapseek: any name, the API key as password", charset="UTF-8"'
+        headers["WWW-Authenticate"] = 'Bearer realm="Snapseek"'
     return problem, headers
 
 
-def install(app: FastAPI, backend: PageBackend) -> None:
-    """Make every error of the app answer as a problem document, or as a page where a page was asked for."""
+def install(app: FastAPI, backend: LibraryTeller | None) -> Respond:
+    """Make every error of the app answer as a problem document, or as a page where a page was asked for.
+
+    Returns what makes these answers, for who stands before the app.
+    """
 
     def respond(request: Request, error: Exception) -> Response:
         problem, headers = problem_of(error)
@@ -66,6 +74,8 @@ def install(app: FastAPI, backend: PageBackend) -> None:
             path = getattr(request.scope.get("route"), "path", None)
             headers["Allow"] = ", ".join(method.upper() for method in app.openapi()["paths"].get(path, ("get",)))
         if _wants_page(request):
+            if isinstance(error, errors.Unauthorized):
+                return sign_in_page(request, headers, back=here_of(request))
             page = error_page(request, backend, ErrorView(problem.title, problem.detail), problem.status)
             page.headers.update(headers)
             return page
@@ -75,10 +85,15 @@ def install(app: FastAPI, backend: PageBackend) -> None:
 
     for kind in (errors.SnapseekError, RequestValidationError, HTTPException, Exception):
         app.add_exception_handler(kind, respond)
+    return respond
 
 
 def _wants_page(request: Request) -> bool:
-    api = request.url.path.startswith(("/v1/", "/healthz", "/readyz", "/metrics", "/openapi.json"))
+    api = (
+        request.scope["path"]
+        .removeprefix(request.scope.get("root_path", ""))
+        .startswith(("/v1/", "/healthz", "/readyz", "/metrics", "/openapi.json"))
+    )
     return not api and "text/html" in request.headers.get("accept", "")
 
 

@@ -6,10 +6,13 @@ import json
 import sys
 
 from api.app import with_routes
+from api.routes import keys
 
 
 def main() -> None:
-    json.dump(with_routes().openapi(), sys.stdout, indent=1, ensure_ascii=False)
+    app = with_routes()
+    app.include_router(keys.router)
+    json.dump(app.openapi(), sys.stdout, indent=1, ensure_ascii=False)
     sys.stdout.write("\n")
 
 

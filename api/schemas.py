@@ -6,9 +6,12 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
+from api.auth import Scope
+from api.key_store import StoredKey
 from search import filters
+from search.config import RATE
 from search.duplicates import DuplicateGroups
 from search.jobs import ItemState, Job, JobState
 from search.moderation import VERDICTS, Policy, ReviewState
@@ -30,6 +33,7 @@ from search.types import (
     Verdict,
     Weights,
 )
+from ui.addresses import at
 
 ImageIdText = Field(pattern=r"^[0-9a-f]{32}$")
 
@@ -67,7 +71,7 @@ class Links(Model):
 
     @classmethod
     def of(cls, id: ImageId) -> Links:
-        base = f"/v1/images/{id}"
+        base = at(f"/v1/images/{id}")
         return cls(self=base, file=f"{base}/file", thumbnail=f"{base}/thumbnail?size=512", similar=f"{base}/similar")
 
 
@@ -349,6 +353,13 @@ class SearchOut(Model):
         )
 
 
+class LookUpIn(Model):
+    """A picture on the web to look up."""
+
+    url: str = Field(max_length=2_000, description="As https://…; fetched only where the option `url_lookup` is on")
+    box: str = Field("", max_length=200, description="A part of it: `x,y,width,height` as fractions, upright")
+
+
 class WeightsIn(Model):
     text: float = 1.0
     image: float = 1.0
@@ -510,3 +521,80 @@ class JobsOut(Model):
 
 def _sent_images(job: Job) -> list[SentImage]:
     return [SentImage(name=item.name, id=item.id, status=item.state.value, reason=item.reason) for item in job.items]
+
+
+class LibraryOut(Model):
+    name: str
+    url: str = Field(description="What every path of the library begins with")
+
+
+class LibrariesOut(Model):
+    libraries: list[LibraryOut]
+
+
+_PRINTED = r"^[^\x00-\x1f\x7f-\x9f]*[^\s\x00-\x1f\x7f-\x9f][^\x00-\x1f\x7f-\x9f]*$"
+"""Something to be seen, and no control characters."""
+
+
+class KeyIn(Model):
+    """A key to be made."""
+
+    name: str = Field(
+        min_length=1, max_length=100, pattern=_PRINTED, description="Whose it is, or what for; stands in lists and logs"
+    )
+    scopes: list[Scope] = Field(min_length=1, description="What it may do; none of them includes another")
+    libraries: list[str] | None = Field(None, min_length=1, max_length=1_000, description="Null: all, also later ones")
+    rate: str = Field(
+        "",
+        pattern=rf"^({RATE.pattern}|off)?$",
+        description="Requests, as `100/minute`, or `off`; empty: the server's usual rate",
+    )
+    expires_at: AwareDatetime | None = None
+
+
+class RotationIn(Model):
+    grace_s: int = Field(86_400, ge=0, le=30 * 86_400, description="So long the secret before opens too. Seconds")
+
+
+class KeyOut(Model):
+    """What is known of a key; not the key."""
+
+    id: str
+    name: str
+    scopes: list[Scope]
+    libraries: list[str] | None
+    rate: str
+    created_at: datetime
+    created_by: str
+    expires_at: datetime | None
+    last_used_at: datetime | None = Field(description="To the minute")
+    revoked_at: datetime | None
+    old_until: datetime | None = Field(description="Until when the secret before the last rotation opens too")
+
+    @classmethod
+    def from_domain(cls, key: StoredKey) -> KeyOut:
+        return cls(
+            id=key.id,
+            name=key.name,
+            scopes=sorted(key.scopes),
+            libraries=None if key.libraries is None else sorted(key.libraries),
+            rate=key.rate,
+            created_at=key.created_at,
+            created_by=key.created_by,
+            expires_at=key.expires_at,
+            last_used_at=key.last_used_at,
+            revoked_at=key.revoked_at,
+            old_until=key.old_until,
+        )
+
+
+class NewKeyOut(KeyOut):
+    key: str = Field(description="The key itself, told this once")
+
+    @classmethod
+    def of(cls, key: StoredKey, secret: str) -> NewKeyOut:
+        return cls(**KeyOut.from_domain(key).model_dump(), key=secret)
+
+
+class KeysOut(Model):
+    keys: list[KeyOut]

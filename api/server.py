@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import socket
+from collections.abc import Collection
+from contextlib import ExitStack, closing
 
 import click
 import uvicorn
 
-from api.app import create_app
-from api.auth import check_binding, parse_keys
+from api.app import create_app, create_shared_app
+from api.auth import check_binding
+from api.gate import Gate
 from indexer.crew import Crew
-from search.config import Config
+from search.config import Config, load_config
 from search.errors import ConfigError, Unavailable
 from search.services import Services, open_services
 
@@ -19,26 +22,29 @@ GRACE_S = 5
 
 
 def run(config: Config) -> None:
-    """Serve a library. Raises ConfigError for an address in use, or one that is open without a key."""
-    check_binding(config.host, parse_keys(config.api_keys))
-    with (
-        open_services(config, wait_for_server=True) as services,
-        _bound(config.host, config.port) as bound,
-        Crew(config, config.workers),
-    ):
-        app = create_app(services)
+    """Serve a library, or several. Raises ConfigError for an address in use, or one that is open without a key."""
+    with closing(Gate(config)) as gate:
+        check_binding(config.host, has_keys=gate.has_keys)
+    own = {name: load_config(data=folder) for name, folder in config.libraries.items()} or {"": config}
+    with ExitStack() as stack:
+        opened = {name: stack.enter_context(open_services(one, wait_for_server=True)) for name, one in own.items()}
+        bound = stack.enter_context(_bound(config.host, config.port))
+        for one in own.values():
+            stack.enter_context(Crew(one, config.workers))
+        app = create_shared_app(config, opened) if config.libraries else create_app(opened[""])
         server = uvicorn.Server(
             uvicorn.Config(app, log_level="warning", server_header=False, timeout_graceful_shutdown=GRACE_S)
         )
         host, port = bound.getsockname()[:2]
         shown = f"[{host}]" if ":" in host else host
-        click.echo(f"{_images(services)} on http://{shown}:{port} (Ctrl-C stops)", err=True)
+        click.echo(f"{_images(opened.values())} on http://{shown}:{port} (Ctrl-C stops)", err=True)
         server.run(sockets=[bound])
 
 
-def _images(services: Services) -> str:
+def _images(opened: Collection[Services]) -> str:
+    several = f" in {len(opened)} libraries" if len(opened) > 1 else ""
     try:
-        return f"{len(services.tags)} images"
+        return f"{sum(len(services.tags) for services in opened)} images{several}"
     except Unavailable:
         return "an answer of 503, until its server is back,"
 

@@ -6,6 +6,7 @@ An entry point builds one `Config` with `load_config` and hands it on; nothing e
 from __future__ import annotations
 
 import os
+import re
 import tomllib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
 
 CONFIG_FILE = "snapseek.toml"
+LIBRARY_NAME = re.compile("[a-z0-9][a-z0-9_-]{0,62}")
+RATE = re.compile("[1-9][0-9]{0,8}/(second|minute|hour|day)")
 
 
 class Config(BaseSettings):
@@ -113,10 +116,25 @@ class Config(BaseSettings):
         description="Tell on pages and over HTTP where a picture was taken. The original files, which can be"
         " downloaded, may hold it all the same.",
     )
+    libraries: dict[str, Path] = Field(
+        default={},
+        description='Several libraries for `snapseek serve`, by name: `{trips = "/photos/trips"}`, each below'
+        " `/libraries/NAME`. The folder of `data` then holds no library, only what is of the server: options and keys.",
+    )
     api_keys: str = Field(
         default="",
-        description="Keys for any address but loopback: `sha256-of-key:scope+scope`, separated by commas."
-        " Scopes: search, write, moderate. `snapseek keys new` prints a key and its entry.",
+        description="Keys besides those of `snapseek keys create`: `sha256-of-key:scope+scope`, separated by commas."
+        " Scopes: search, write, moderate, admin. `snapseek keys new` prints a key and its entry.",
+    )
+    rate_limit: str = Field(
+        default="3000/minute",
+        description="How many requests a key may send that has no rate of its own, and an address without a key; `off`:"
+        " any number. Where no key is needed, nothing is counted. With `redis_url` all servers count together.",
+    )
+    url_lookup: bool = Field(
+        default=False,
+        description="Let `POST /v1/similar` take the https address of a picture, which this server then fetches from"
+        " the internet, never from private networks (docs/security.md).",
     )
     allowed_hosts: str = Field(
         default="",
@@ -160,6 +178,21 @@ class Config(BaseSettings):
     opensearch_knn_engine: Literal["lucene", "faiss"] = Field(
         default="lucene", description="What searches vectors in OpenSearch, with `opensearch-knn`."
     )
+
+    @field_validator("libraries")
+    @classmethod
+    def _names(cls, value: dict[str, Path]) -> dict[str, Path]:
+        for name in value:
+            if not LIBRARY_NAME.fullmatch(name):
+                raise ValueError("a library's name has lower-case letters, digits, `-` and `_`, at most 63")
+        return value
+
+    @field_validator("rate_limit")
+    @classmethod
+    def _rate(cls, value: str) -> str:
+        if value != "off" and not RATE.fullmatch(value):
+            raise ValueError("a rate is a number of requests, as 100/minute (second, minute, hour, day), or off")
+        return value
 
     @property
     def is_in_cluster(self) -> bool:

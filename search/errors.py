@@ -10,6 +10,7 @@ SnapseekError
 ├── ImageTooLarge        bytes or pixels over the limit
 ├── Conflict             another writer is at work
 ├── QueueFull            too many pictures wait already: send them later
+├── RateLimited          more requests than one key, or address, may send
 ├── Unavailable          store down, index not loaded: try again later
 │   ├── StorageFull      the disk is full: nothing was changed
 │   ├── ModelUnavailable weights missing: says what to run
@@ -64,6 +65,14 @@ class QueueFull(SnapseekError):
     """As many pictures wait to be indexed as may. ``retry_after_s`` says when to try again."""
 
     retry_after_s = 10
+
+
+class RateLimited(SnapseekError):
+    """Too many requests came from one key, or address. ``retry_after_s`` says when to try again."""
+
+    def __init__(self, message: str, retry_after_s: int) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
 
 
 class Unavailable(SnapseekError):

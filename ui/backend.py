@@ -43,11 +43,13 @@ class Library:
     """Whether the latest changes are not to be found yet, for a server takes no writes."""
 
 
-class PageBackend(Protocol):
+class LibraryTeller(Protocol):
     def library(self) -> Library | None:
         """Return None where nothing can be told, for the server that holds the library is away."""
         ...
 
+
+class PageBackend(LibraryTeller, Protocol):
     def search(self, query: Query) -> SearchResults: ...
     def facets(self, names: Sequence[str], filter: Filter, *, size: int, prefix: str = "") -> Sequence[Facet]: ...
     def counts(self, filters: Sequence[Filter]) -> Sequence[int]:

@@ -9,6 +9,7 @@ import numpy as np
 from search.boxes import parse_box
 from search.errors import InvalidQuery, NotFound
 from search.types import ImageId, Query, Vector, Weights
+from ui.addresses import at
 from ui.backend import PageBackend
 from ui.language import Words
 from ui.parts import described, thumbnail
@@ -53,7 +54,7 @@ def _picture(backend: PageBackend, words: Words, like: Like) -> tuple[Vector, Pi
         vector = backend.part(record.id, parse_box(like.box)).vector
     if vector is None:
         vector = backend.vector(record.id)
-    return vector, PictureView(title, thumbnail(record.id, 256), f"/images/{record.id}")
+    return vector, PictureView(title, thumbnail(record.id, 256), at(f"/images/{record.id}"))
 
 
 def is_id(text: str) -> bool:

@@ -13,6 +13,7 @@ from search.boxes import box_text
 from search.errors import InvalidQuery
 from search.types import Box, Filter, ImageId, SimilarBy, TagKind
 from search.types import Query as SearchQuery
+from ui.addresses import at
 from ui.backend import PageBackend
 from ui.image_views import KINDS_TO_ADD, ImageView, image_view
 from ui.language import Words
@@ -72,13 +73,13 @@ def add_image_changes(router: APIRouter, backend: PageBackend) -> None:
             alt_text=None if alt_text.strip() == (before.alt_text or "") else alt_text.strip(),
         )
         if "HX-Request" not in request.headers:
-            return RedirectResponse(f"/images/{image_id}?said=saved", status_code=303)
+            return RedirectResponse(at(f"/images/{image_id}?said=saved"), status_code=303)
         words = words_for(request)
         view = _view(backend, words, image_id, {"q": asked_q, "filter": asked_filter}, said=words("edit.saved"))
         return page(request, backend, "image.html", view, fragment="_image.html")
 
     @router.post("/remove")
-    def remove(id: Annotated[list[str] | None, Form()] = None, back: Annotated[str, Form()] = "/") -> Response:
+    def remove(id: Annotated[list[str] | None, Form()] = None, back: Annotated[str, Form()] = "") -> Response:
         ids = [ImageId(one) for one in id or ()]
         backend.remove(ids)
         joint = "&" if "?" in back else "?"

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from search import filters
 from search.boxes import box_text
 from search.types import DEFAULT_CONFIDENCE, PERSON, Filter, Hit, ImageId, ImageRecord, Tag, TagKind
+from ui.addresses import at
 from ui.language import Words
 from ui.parts import HitView, described, hit_views, name_of, ratio_of, size_text, thumbnail
 from ui.state import Like, SearchState
@@ -117,9 +118,9 @@ def image_view(
     return ImageView(
         title=image.caption or name_of(image),
         id=image.id,
-        url=f"/images/{image.id}",
+        url=at(f"/images/{image.id}"),
         picture=thumbnail(image.id, 1024),
-        file=f"/v1/images/{image.id}/file",
+        file=at(f"/v1/images/{image.id}/file"),
         width=image.width,
         height=image.height,
         ratio=ratio_of(image),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from fastapi import APIRouter, Request
 from fastapi.responses import RedirectResponse, Response
 
+from ui.addresses import at
 from ui.backend import PageBackend
 from ui.import_views import job_view, job_views
 from ui.rendering import page, words_for
@@ -23,7 +24,7 @@ def add_import_pages(router: APIRouter, backend: PageBackend) -> None:
     async def take(request: Request) -> Response:
         """Keep pictures that a form sent, and lead to their job."""
         job = await backend.accept(request)
-        return RedirectResponse(f"/jobs/{job}", status_code=303)
+        return RedirectResponse(at(f"/jobs/{job}"), status_code=303)
 
     @router.get("/jobs")
     def jobs(request: Request) -> Response:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from search.jobs import OPEN, Item, ItemState, Job, JobState
+from ui.addresses import at
 from ui.language import Words
 
 MOST_ITEMS = 1_000
@@ -54,7 +55,7 @@ def _view(words: Words, job: Job, items: tuple[ItemView, ...] = (), left_out: st
     rejected = job.counts.get(ItemState.REJECTED, 0)
     return JobView(
         id=job.id,
-        url=f"/jobs/{job.id}",
+        url=at(f"/jobs/{job.id}"),
         title=words("jobs.of", day=words.date(job.created_at), time=f"{job.created_at:%H:%M}"),
         state=words(f"jobs.{job.state}"),
         done=job.done + rejected,
@@ -74,5 +75,5 @@ def _item_view(words: Words, item: Item) -> ItemView:
         "open" if item.state in OPEN else item.state.value,
         words(f"item.{item.state}"),
         item.reason or "",
-        f"/images/{item.id}" if here else "",
+        at(f"/images/{item.id}") if here else "",
     )

@@ -5,18 +5,19 @@ from __future__ import annotations
 from typing import Annotated
 from urllib.parse import parse_qsl, urlencode
 
-from fastapi import APIRouter, Depends, Form, Request
+from fastapi import APIRouter, Form, Request
 from fastapi.responses import JSONResponse, RedirectResponse, Response
 
 from search.saved import SavedSearch
 from search.types import Filter
+from ui.addresses import at
 from ui.api_docs import operations
 from ui.backend import PageBackend
 from ui.insights import CHART_FACETS, FACET_SIZE, charts, place_filters
 from ui.language import LANGUAGES
 from ui.library_views import duplicates_view, map_view
 from ui.parts import Link
-from ui.rendering import THEMES, local_path, page, same_origin, words_for
+from ui.rendering import THEMES, local_path, page, words_for
 from ui.state import SearchState
 
 GROUPS_SHOWN = 24
@@ -28,13 +29,13 @@ def add_library_pages(router: APIRouter, backend: PageBackend) -> None:
     def duplicates(request: Request, cursor: str | None = None, removed: int = 0) -> Response:
         words = words_for(request)
         groups = backend.duplicates(cursor=cursor, k=GROUPS_SHOWN)
-        here = f"/duplicates?{urlencode({'cursor': cursor})}" if cursor else "/duplicates"
+        here = at(f"/duplicates?{urlencode({'cursor': cursor})}" if cursor else "/duplicates")
         said = words("remove.removed", count=removed) if removed > 0 else ""
         return page(request, backend, "duplicates.html", duplicates_view(words, groups, here_url=here, said=said))
 
     @router.get("/saved")
     def saved(request: Request) -> Response:
-        view = tuple(Link(search.name, f"/?{search.query}") for search in backend.saved())
+        view = tuple(Link(search.name, at(f"/?{search.query}")) for search in backend.saved())
         return page(request, backend, "saved.html", view)
 
     @router.get("/insights")
@@ -64,12 +65,12 @@ def add_library_pages(router: APIRouter, backend: PageBackend) -> None:
     def docs(request: Request) -> Response:
         return page(request, backend, "docs.html", tuple(operations(request.app.openapi())))
 
-    @router.post("/settings", dependencies=[Depends(same_origin)])
+    @router.post("/settings")
     def settings(
         request: Request,
         language: Annotated[str, Form()] = "",
         theme: Annotated[str, Form()] = "",
-        back: Annotated[str, Form()] = "/",
+        back: Annotated[str, Form()] = "",
     ) -> Response:
         """Keep a person's language or theme in a cookie."""
         response = RedirectResponse(local_path(back), status_code=303)
@@ -91,9 +92,9 @@ def add_library_changes(router: APIRouter, backend: PageBackend) -> None:
         """Keep a search under a name. What is kept is what the page itself would say of it."""
         state = SearchState.of(dict(parse_qsl(query)))
         backend.save(SavedSearch(name.strip(), urlencode(state.first().params())))
-        return RedirectResponse("/saved", status_code=303)
+        return RedirectResponse(at("/saved"), status_code=303)
 
     @router.post("/saved/forget")
     def forget(name: Annotated[str, Form()]) -> Response:
         backend.forget(name)
-        return RedirectResponse("/saved", status_code=303)
+        return RedirectResponse(at("/saved"), status_code=303)

@@ -9,6 +9,7 @@ from urllib.parse import urlencode
 from search.duplicates import DuplicateGroups
 from search.mapping import LibraryMap
 from search.types import ImageId, ImageRecord
+from ui.addresses import at
 from ui.language import Words
 from ui.parts import described, name_of, size_text, thumbnail
 from ui.state import Like, SearchState
@@ -46,7 +47,7 @@ def duplicates_view(words: Words, page: DuplicateGroups, *, here_url: str, said:
         for group in page.groups
     )
     title = words("duplicates.groups", count=page.total) if groups else words("duplicates.no-copies")
-    next_url = f"/duplicates?{urlencode({'cursor': page.next})}" if page.next else ""
+    next_url = at(f"/duplicates?{urlencode({'cursor': page.next})}") if page.next else ""
     return DuplicatesView(title, groups, here_url, next_url, said)
 
 
@@ -54,7 +55,7 @@ def _version_view(words: Words, image: ImageRecord, differences: Sequence[str]) 
     size = words("image.size-is", width=str(image.width), height=str(image.height), bytes=size_text(words, image.bytes))
     return VersionView(
         id=image.id,
-        url=f"/images/{image.id}",
+        url=at(f"/images/{image.id}"),
         thumbnail=thumbnail(image.id, 512),
         width=image.width,
         height=image.height,

@@ -9,6 +9,7 @@ from urllib.parse import urlencode
 from search.moderation import ReviewState
 from search.review import ReviewPage
 from search.types import ImageRecord, Tag, Verdict
+from ui.addresses import at
 from ui.language import Words
 from ui.parts import Link, described, name_of, thumbnail
 
@@ -45,10 +46,10 @@ def queue_view(words: Words, found: ReviewPage, state: ReviewState, reasons: Rea
     return QueueView(
         title=words(f"moderation.{state}", count=found.total),
         states=tuple(
-            Link(words(f"moderation.state-{one}"), f"/moderation?state={one}", one is state) for one in ReviewState
+            Link(words(f"moderation.state-{one}"), at(f"/moderation?state={one}"), one is state) for one in ReviewState
         ),
         reviews=tuple(review_view(words, image, reasons(image), back_url=here_url) for image in found.images),
-        next_url="" if found.after is None else f"/moderation?{onward}",
+        next_url="" if found.after is None else at(f"/moderation?{onward}"),
     )
 
 
@@ -65,7 +66,7 @@ def review_view(words: Words, image: ImageRecord, reasons: Sequence[Tag], *, bac
     ]
     return ReviewView(
         id=image.id,
-        url=f"/images/{image.id}",
+        url=at(f"/images/{image.id}"),
         thumbnail=thumbnail(image.id, 512),
         width=image.width,
         height=image.height,

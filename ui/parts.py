@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from urllib.parse import urlencode
 
 from search.types import Hit, ImageId, ImageRecord
+from ui.addresses import at
 from ui.language import Words
 from ui.state import SearchState
 
@@ -63,7 +64,7 @@ def hit_view(words: Words, hit: Hit, state: SearchState | None = None) -> HitVie
     band = "" if hit.relevance is None else next(name for least, name in STRENGTHS if max(0, hit.relevance) >= least)
     return HitView(
         id=image.id,
-        url=f"/images/{image.id}" + (f"?{urlencode(asked)}" if asked else ""),
+        url=at(f"/images/{image.id}") + (f"?{urlencode(asked)}" if asked else ""),
         thumbnails=", ".join(f"{thumbnail(image.id, side)} {_shown_width(image, side)}w" for side in (256, 512, 1024)),
         thumbnail=thumbnail(image.id, 512),
         large=thumbnail(image.id, 1024),
@@ -84,7 +85,7 @@ def ratio_of(image: ImageRecord) -> int:
 
 
 def thumbnail(id: ImageId, side: int) -> str:
-    return f"/v1/images/{id}/thumbnail?size={side}"
+    return at(f"/v1/images/{id}/thumbnail?size={side}")
 
 
 def _shown_width(image: ImageRecord, side: int) -> int:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import functools
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 from fastapi import Request
 from fastapi.responses import HTMLResponse, Response
@@ -14,24 +15,28 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescap
 from starlette.staticfiles import StaticFiles
 from starlette.types import Scope
 
-from search.errors import Forbidden
-from ui.backend import PageBackend
+from ui.addresses import at
+from ui.backend import LibraryTeller
 from ui.language import LANGUAGES, Words, language_of, words_of
 from ui.parts import ErrorView, Link
 
 STATIC = Path(__file__).with_name("static")
 MODULES = ("page.js", "dropzone.js", "combobox.js")
-"""Scripts of every page."""
+"""Scripts of every page of a library."""
+MODULES_OUTSIDE = ("page.js",)
+"""Of pages before somebody is let in, which have no search form."""
 SEARCH_MODULES = ("facets.js", "scroll.js", "viewer.js", "boxes.js", "part.js")
 THEMES = ("light", "dark")
+COOKIE = "snapseek_session"
+"""What a browser has instead of a key, once somebody signed in."""
 NAVIGATION = (
-    ("nav.search", "/"),
-    ("nav.saved", "/saved"),
-    ("nav.insights", "/insights"),
-    ("nav.map", "/map"),
-    ("nav.duplicates", "/duplicates"),
-    ("nav.imports", "/import"),
-    ("nav.moderation", "/moderation"),
+    ("nav.search", "/", "search"),
+    ("nav.saved", "/saved", "search"),
+    ("nav.insights", "/insights", "search"),
+    ("nav.map", "/map", "search"),
+    ("nav.duplicates", "/duplicates", "search"),
+    ("nav.imports", "/import", "write"),
+    ("nav.moderation", "/moderation", "moderate"),
 )
 
 
@@ -50,6 +55,7 @@ templates = Environment(
     lstrip_blocks=True,
 )
 templates.globals["static"] = static
+templates.globals["at"] = at
 
 
 class Static(StaticFiles):
@@ -65,6 +71,15 @@ class Static(StaticFiles):
         return response
 
 
+class Visitor(Protocol):
+    """Who asks, as the application found out."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def scopes(self) -> Collection[str]: ...
+
+
 @dataclass(frozen=True, slots=True)
 class PageView:
     """What every page shows around its content."""
@@ -74,7 +89,13 @@ class PageView:
     theme: str
     """``light``, ``dark`` or empty: as the system has it."""
     here: str
+    inside: bool
+    """Whether it is a page of a library, not one before somebody is let in."""
+    visitor: str
+    """Who signed in here; empty where nobody did."""
+    may_write: bool
     nav: tuple[Link, ...]
+    """The pages that who asks may see."""
     modules: tuple[str, ...]
     has_results: bool
     """Whether the search form finds a list to fill on this page."""
@@ -93,7 +114,7 @@ def is_fragment(request: Request) -> bool:
 
 def page(
     request: Request,
-    backend: PageBackend,
+    backend: LibraryTeller | None,
     template: str,
     view: object,
     *,
@@ -102,7 +123,10 @@ def page(
     status: int = 200,
     pushed: str = "",
 ) -> Response:
-    """Return a page, or where HTMX asks its ``fragment``, a template of its own; ``pushed``: the address to show."""
+    """Return a page, or where HTMX asks its ``fragment``, a template of its own; ``pushed``: the address to show.
+
+    Without a ``backend``, nothing of a library is on it: what a page shows before somebody is let in.
+    """
     inner = bool(fragment) and is_fragment(request)
     headers = {"Vary": "HX-Request, Accept-Language, Cookie", "Cache-Control": "no-store"}
     if inner and pushed:
@@ -111,44 +135,44 @@ def page(
     content = templates.get_template(fragment if inner else template).render(
         view=view,
         t=words,
-        page=page_view(request, words, modules, has_results=template == "search.html"),
-        library=None if inner and fragment != "_results.html" else backend.library(),
+        page=page_view(request, words, modules, inside=backend is not None, has_results=template == "search.html"),
+        library=None if backend is None or (inner and fragment != "_results.html") else backend.library(),
         box=getattr(view, "box", ""),
         fragment=inner,
     )
     return HTMLResponse(content, status, headers)
 
 
-def page_view(request: Request, words: Words, modules: tuple[str, ...], *, has_results: bool) -> PageView:
+def page_view(request: Request, words: Words, modules: tuple[str, ...], *, inside: bool, has_results: bool) -> PageView:
     path = request.url.path
+    visitor: Visitor | None = getattr(request.state, "caller", None)
+    may = frozenset(visitor.scopes) if visitor else frozenset()
     theme = request.cookies.get("theme", "")
     return PageView(
         language=words.language,
         languages=LANGUAGES,
         theme=theme if theme in THEMES else "",
-        here=path + (f"?{request.url.query}" if request.url.query else ""),
-        nav=tuple(Link(words(key), url, url == path) for key, url in NAVIGATION),
-        modules=(*MODULES, *modules),
+        here=here_of(request),
+        inside=inside,
+        visitor=visitor.name if visitor and COOKIE in request.cookies else "",
+        may_write="write" in may,
+        nav=tuple(Link(words(key), at(url), at(url) == path) for key, url, scope in NAVIGATION if scope in may),
+        modules=(*MODULES, *modules) if inside else MODULES_OUTSIDE,
         has_results=has_results,
     )
 
 
-def error_page(request: Request, backend: PageBackend, error: ErrorView, status: int) -> Response:
+def here_of(request: Request) -> str:
+    """Return the address that was asked for, without the host."""
+    return request.url.path + (f"?{request.url.query}" if request.url.query else "")
+
+
+def error_page(request: Request, backend: LibraryTeller | None, error: ErrorView, status: int) -> Response:
     """Return an error as a page: the same title and detail as the problem document."""
     return page(request, backend, "error.html", error, status=status)
 
 
-def local_path(address: str) -> str:
+def local_path(address: str, *, otherwise: str = "/") -> str:
     """Return an address of ours to go back to: a path, never another host's."""
-    return address if address.startswith("/") and not address.startswith(("//", "/\\")) else "/"
-
-
-def same_origin(request: Request) -> None:
-    """Refuse a form that another site sent: a browser adds to every request what it knows of the person here."""
-    if request.method in ("GET", "HEAD"):
-        return
-    site = request.headers.get("sec-fetch-site")
-    origin = request.headers.get("origin")
-    foreign = site not in ("same-origin", "none") if site else origin not in (None, str(request.base_url).rstrip("/"))
-    if foreign:
-        raise Forbidden("this form was sent by another site")
+    local = address.startswith("/") and not address.startswith("//") and "\\" not in address and address.isprintable()
+    return address if local else at(otherwise)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter, Depends
+from fastapi import APIRouter
 from fastapi.responses import HTMLResponse
 
 from ui.backend import PageBackend
@@ -10,7 +10,6 @@ from ui.image_pages import add_image_changes, add_image_pages
 from ui.import_pages import add_import_pages
 from ui.library_pages import add_library_changes, add_library_pages
 from ui.moderation_pages import add_moderation_pages
-from ui.rendering import same_origin
 from ui.search_pages import add_search_pages
 
 
@@ -25,7 +24,7 @@ def make_router(backend: PageBackend) -> APIRouter:
 
 def make_writing_router(backend: PageBackend) -> APIRouter:
     """Return the routes of what people change, for who may write."""
-    router = APIRouter(default_response_class=HTMLResponse, dependencies=[Depends(same_origin)])
+    router = APIRouter(default_response_class=HTMLResponse)
     add_image_changes(router, backend)
     add_library_changes(router, backend)
     add_import_pages(router, backend)
@@ -34,6 +33,6 @@ def make_writing_router(backend: PageBackend) -> APIRouter:
 
 def make_moderating_router(backend: PageBackend) -> APIRouter:
     """Return the routes of the review queue, for who may moderate."""
-    router = APIRouter(default_response_class=HTMLResponse, dependencies=[Depends(same_origin)])
+    router = APIRouter(default_response_class=HTMLResponse)
     add_moderation_pages(router, backend)
     return router

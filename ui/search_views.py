@@ -69,7 +69,7 @@ class SearchView:
     """Where nothing is asked; empty where nothing is."""
     sorts: tuple[Link, ...] = ()
     exports: tuple[Link, ...] = ()
-    here_url: str = "/"
+    here_url: str = ""
     query: str = ""
     """The parameters of the first page, to be saved."""
     next_url: str = ""

@@ -14,6 +14,7 @@ from search.facets import RANGES
 from search.fields import CONFIDENCE
 from search.limits import MAX_PARTS, MAX_WEIGHT
 from search.types import Filter, Op, Sort, Term
+from ui.addresses import at
 
 NAMES = ("q", "filter", "not", "like", "unlike", "weight", "sort", "seed", "all", "cutoff", "cursor")
 """The API's own names, where it has them. ``like`` and ``unlike`` hold pictures, as `Like` writes them, with spaces
@@ -103,7 +104,7 @@ class SearchState:
     def url(self, path: str = "/") -> str:
         """Return the address of this state."""
         given = self.params()
-        return f"{path}?{urlencode(given)}" if given else path
+        return at(f"{path}?{urlencode(given)}" if given else path)
 
     def first(self, **changes: object) -> SearchState:
         """Return the state with some changes, from its first page on."""

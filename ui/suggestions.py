@@ -11,6 +11,7 @@ from search import filters
 from search.errors import InvalidQuery
 from search.facets import FACETS, starts_a_word
 from search.types import Filter, Op, Term
+from ui.addresses import at
 from ui.backend import PageBackend
 from ui.facet_views import value_title
 from ui.language import Words
@@ -68,7 +69,7 @@ def _saved(backend: PageBackend, words: Words, typed: str) -> Iterator[Suggestio
     """Yield saved searches with a word that starts as was typed; the first ones where nothing was."""
     fitting = (search for search in backend.saved() if starts_a_word(typed, search.name))
     for search in itertools.islice(fitting, MOST_SAVED):
-        yield SuggestionView(words("suggest.saved"), search.name, url=f"/?{search.query}")
+        yield SuggestionView(words("suggest.saved"), search.name, url=at(f"/?{search.query}"))
 
 
 def _labels(backend: PageBackend, words: Words, rest: Mapping[str, str], tokens: list[str]) -> Iterator[SuggestionView]:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Depends, Request, Response
 from fastapi.responses import PlainTextResponse
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
-from api.deps import ServicesDep
+from api.deps import ServicesDep, get_known
 
 router = APIRouter(tags=["health"])
 
@@ -24,7 +24,7 @@ def readyz(services: ServicesDep) -> dict[str, str | int]:
     return {"status": "ready", "images": len(services.tags)}
 
 
-@router.get("/metrics", response_class=PlainTextResponse)
+@router.get("/metrics", response_class=PlainTextResponse, dependencies=[Depends(get_known)])
 def metrics(request: Request) -> Response:
-    """Return counters in the Prometheus text format."""
+    """Return counters in the Prometheus text format, to any key: they tell how much a library has and is used."""
     return Response(generate_latest(request.app.state.metrics.registry), media_type=CONTENT_TYPE_LATEST)

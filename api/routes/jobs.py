@@ -21,6 +21,7 @@ from indexer.uploads import Received, Refused, Uploads
 from indexer.work_queue import FIRST, UPLOADS
 from search.errors import Unavailable
 from search.jobs import Job, JobState, expect_room
+from ui.addresses import at
 
 log = logging.getLogger(__name__)
 
@@ -65,7 +66,7 @@ async def upload(context: ContextDep, request: Request, response: Response) -> A
     content_type = request.headers.get("content-type", "")
     sent = await receive(content_type, request.stream(), uploads.receive, most=most)
     job = await run_in_threadpool(_accept, context, uploads, sent)
-    response.headers["Location"] = f"/v1/jobs/{job.id}"
+    response.headers["Location"] = at(f"/v1/jobs/{job.id}")
     return Accepted.from_domain(job)
 
 

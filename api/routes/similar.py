@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+import io
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from typing import Annotated, BinaryIO
 
-from fastapi import APIRouter, File, Form, Query, UploadFile
+from fastapi import APIRouter, Depends, Query, Request
+from fastapi.exceptions import RequestValidationError
+from pydantic import ValidationError
+from starlette.datastructures import UploadFile
 
 from api.deps import ContextDep, ImageIdDep, ServicesDep
-from api.schemas import DuplicatesOut, SearchOut
+from api.schemas import DuplicatesOut, LookUpIn, SearchOut
 from search import filters
 from search.boxes import parse_box
+from search.errors import Forbidden, InvalidQuery, UnsupportedMedia
 from search.limits import MAX_K
 from search.types import Filter, SimilarBy
 
@@ -19,6 +26,56 @@ By = Annotated[SimilarBy, Query(description="What counts as like: the picture, i
 Hits = Annotated[int, Query(ge=1, le=MAX_K, description="How many images")]
 FilterText = Annotated[str, Query(alias="filter", description="Filter expression")]
 PART = "A part of the picture to look for: `x,y,width,height` as fractions of it, upright; at least 16 pixels a side"
+
+
+BODY = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            "multipart/form-data": {
+                "schema": {
+                    "type": "object",
+                    "required": ["file"],
+                    "properties": {
+                        "file": {"type": "string", "format": "binary", "description": "A picture; it is not kept"},
+                        "box": {"type": "string", "default": "", "description": PART},
+                    },
+                }
+            },
+            "application/json": {"schema": LookUpIn.model_json_schema()},
+        },
+    }
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A picture to look up: a file that was sent, or an address."""
+
+    file: BinaryIO | None
+    url: str
+    box: str
+
+
+async def get_asked(request: Request) -> AsyncIterator[Asked]:
+    """Yield what a body asks for. Raises InvalidQuery, UnsupportedMedia."""
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind == "application/json":
+        try:
+            body = LookUpIn.model_validate_json(await request.body())
+        except ValidationError as error:
+            raise RequestValidationError([{**one, "loc": ("body", *one["loc"])} for one in error.errors()]) from error
+        yield Asked(None, body.url, body.box)
+        return
+    if not kind:
+        raise InvalidQuery("there is no picture in the body: send it in a field `file`, with a file name")
+    if kind != "multipart/form-data":
+        raise UnsupportedMedia("send a picture as multipart/form-data in a field `file`, or an address as JSON")
+    async with request.form(max_files=1, max_fields=4, max_part_size=1_000) as form:
+        file, box = form.get("file"), form.get("box", "")
+        if not isinstance(file, UploadFile) or not isinstance(box, str):
+            raise InvalidQuery("there is no picture in the body: send it in a field `file`, with a file name")
+        yield Asked(file.file, "", box)
 
 
 @router.get("/v1/images/{id}/similar")
@@ -40,18 +97,26 @@ def similar(
     return SearchOut.from_domain(found)
 
 
-@router.post("/v1/similar")
+@router.post("/v1/similar", openapi_extra=BODY)
 def look_up(
     services: ServicesDep,
     context: ContextDep,
-    file: Annotated[UploadFile, File(description="A picture; it is not kept")],
+    asked: Annotated[Asked, Depends(get_asked)],
     by: By = SimilarBy.IMAGE,
     filter_: FilterText = "",
     k: Hits = 24,
-    box: Annotated[str, Form(description=PART)] = "",
 ) -> SearchOut:
-    """Find the images most like an uploaded picture, or like a part of it."""
-    picture = context.lookup.picture(file.file, parse_box(box) if box else None)
+    """Find the images most like a picture that is sent, or like a part of it.
+
+    Where the option `url_lookup` is on, the address of a picture on the web may be sent instead, as JSON.
+    """
+    part = parse_box(asked.box) if asked.box else None
+    file = asked.file
+    if file is None:
+        if context.fetcher is None:
+            raise Forbidden("pictures on the web are not looked up here: the option url_lookup is off")
+        file = io.BytesIO(context.fetcher.picture(asked.url))
+    picture = context.lookup.picture(file, part)
     return SearchOut.from_domain(services.engine.similar_to(picture, by=by, filter=_parsed(filter_), k=k))
 
 

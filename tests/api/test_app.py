@@ -62,7 +62,7 @@ def test_the_openapi_description_is_the_committed_one(client: TestClient) -> Non
 
 def test_without_a_key_nothing_but_health_is_told(keyed: tuple[TestClient, str]) -> None:
     client, _ = keyed
-    for path in ("/v1/search", "/v1/facets", "/", f"/v1/images/{'0' * 32}/file", "/docs"):
+    for path in ("/v1/search", "/v1/facets", "/", f"/v1/images/{'0' * 32}/file", "/docs", "/metrics", "/v1/keys"):
         answer = client.get(path)
         assert answer.status_code == 401, path
         assert "WWW-Authenticate" in answer.headers

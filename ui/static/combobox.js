@@ -68,7 +68,7 @@ async function suggest() {
   const mine = ++asked;
   const field = input();
   const address = new URLSearchParams(new FormData(form));
-  const answer = await fetch(`/suggest?${address}`, { headers: { "HX-Request": "true" } }).catch(() => null);
+  const answer = await fetch(`${document.documentElement.dataset.root}/suggest?${address}`, { headers: { "HX-Request": "true" } }).catch(() => null);
   if (mine !== asked || document.activeElement !== field) return;
   list.innerHTML = answer?.ok ? await answer.text() : "";
   list.append(...pastOptions(field.value));

@@ -1,6 +1,7 @@
 // Pictures are brought in from [data-takes-files]: chosen, or dropped with whole folders. They are sent a few at a time,
 // and each tells how far it is, from this browser to the library. Without JavaScript the form sends them itself.
 
+const BASE = document.documentElement.dataset.root;
 const form = document.querySelector("[data-takes-files]");
 const [files, folder] = form.querySelectorAll("input[type=file]");
 const progress = document.querySelector("[data-import-progress]");
@@ -36,7 +37,7 @@ function tell(one, status, why = "", id = "") {
     one.state.textContent = form.dataset[status];
     one.item.className = `item ${ENDED.has(status) ? status : "open"}`;
     if (id && (status === "done" || status === "known")) {
-      const link = Object.assign(document.createElement("a"), { href: `/images/${id}`, textContent: one.name });
+      const link = Object.assign(document.createElement("a"), { href: `${BASE}/images/${id}`, textContent: one.name });
       one.title.replaceWith(link);
       one.title = link;
     }
@@ -55,7 +56,7 @@ function send(batch) {
     const body = new FormData();
     for (const one of batch) body.append("file", one.file, one.name);
     const request = new XMLHttpRequest();
-    request.open("POST", "/v1/images");
+    request.open("POST", `${BASE}/v1/images`);
     request.responseType = "json";
     request.upload.onprogress = ({ loaded, total }) => {
       for (const one of batch) one.state.textContent = `${form.dataset.sending} ${Math.round((100 * loaded) / total)} %`;
@@ -89,7 +90,7 @@ function update(batch, images) {
 async function follow(batch, job) {
   while (batch.some((one) => !ENDED.has(one.status))) {
     await pause(LOOK_MS);
-    const answer = await fetch(`/v1/jobs/${job}`).catch(() => null);
+    const answer = await fetch(`${BASE}/v1/jobs/${job}`).catch(() => null);
     if (answer?.ok) update(batch, (await answer.json()).images);
   }
 }

@@ -1,6 +1,7 @@
 // The map [data-map]: points that become pictures as one comes near. Wheel, pinch, buttons and keys zoom and move it; a
 // click, or Enter for what is in the middle, shows the picture with ways on. The list below it is the way without it.
 
+const BASE = document.documentElement.dataset.root;
 const PICTURE_PX = 56;
 const NEAR_PX = 26;
 const MOST_PICTURES = 150;
@@ -43,7 +44,7 @@ function start(root) {
     if (!picture) {
       picture = new Image();
       picture.onload = plan;
-      picture.src = `/v1/images/${id}/thumbnail?size=256`;
+      picture.src = `${BASE}/v1/images/${id}/thumbnail?size=256`;
       pictures.set(id, picture);
     }
     return picture.complete && picture.naturalWidth ? picture : null;
@@ -127,9 +128,9 @@ function start(root) {
     }
     card.hidden = !best;
     if (!best) return;
-    card.querySelector("img").src = `/v1/images/${best.id}/thumbnail?size=256`;
-    card.querySelector("[data-map-page]").href = `/images/${best.id}`;
-    card.querySelector("[data-map-like]").href = `/?like=${best.id}`;
+    card.querySelector("img").src = `${BASE}/v1/images/${best.id}/thumbnail?size=256`;
+    card.querySelector("[data-map-page]").href = `${BASE}/images/${best.id}`;
+    card.querySelector("[data-map-like]").href = `${BASE}/?like=${best.id}`;
   }
 
   canvas.addEventListener("wheel", (event) => {
