@@ -462,6 +462,9 @@ class _Scanned:
         self._mask: Mask | None = None
         self._bits: Bits | None = None
         self._near: Nearness | None = None
+        self._asked, self._passed = 0, 0
+        self._found: list[Estimates] = []
+        """The best so many of the cells passed, and of all segments."""
         wanted: Places | None = None
         if len(within) < state.coded:
             wanted = state.rows_of(within)
@@ -477,15 +480,22 @@ class _Scanned:
                 self._share = state.cells.share(len(within) / max(1, len(state.alive)))
 
     def find(self, count: int) -> Estimates:
+        if count > self._asked:  # what was left out of the best is among the next: all is looked at again
+            self._asked, self._passed, self._found = count, 0, []
         lots: list[list[Callable[[], Estimates]]] = [[] for _ in range(cores())]
         cells, rotated, mask = self._state.cells, self._rotated, self._mask
         if cells is not None and self._near is not None:
-            near = self._near.order[: self._near.enough(self._share)]
+            enough = self._near.enough(self._share)
+            near, self._passed = self._near.order[self._passed : enough], enough
             for number, lot in enumerate(lots):
-                lot.append(partial(cells.search, rotated, near[number :: len(lots)], count, self._bits))
-        for number, segment in enumerate(sorted(self._state.segments, key=len, reverse=True)):
-            lots[number % len(lots)].append(partial(segment.search, rotated, count, mask))
-        return _together(in_parts(lambda lot: _together([find() for find in lot]), lots))
+                if len(near) > number:
+                    lot.append(partial(cells.search, rotated, near[number :: len(lots)], self._asked, self._bits))
+        if not self._found:
+            for number, segment in enumerate(sorted(self._state.segments, key=len, reverse=True)):
+                lots[number % len(lots)].append(partial(segment.search, rotated, self._asked, mask))
+        self._found += in_parts(lambda lot: _together([find() for find in lot]), lots)
+        self._found = [_ranked(*_together(self._found), self._asked)]
+        return self._found[0]
 
     def widened(self, nearest: Places) -> bool:
         cells = self._state.cells

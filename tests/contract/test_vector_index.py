@@ -21,7 +21,8 @@ from search import mapped_files as files
 from search.planner import COSTS, Costs, Lookup
 from search.protocols import VectorIndex
 from search.types import EmbeddingSpace, Matrix
-from search.vectors import rows
+from search.vectors import faiss_index, rows
+from search.vectors.codes import Cells
 from search.vectors.exact_index import ExactIndex
 from search.vectors.faiss_index import FaissIndex
 
@@ -284,6 +285,30 @@ def test_a_query_far_from_everything_has_more_compared(tmp_path: Path) -> None:
     index.add(np.arange(20_000, dtype=np.uint32), clustered(20_000))
     far = unit(0.3 * clustered(40, seed=5) + 3 * axes(63))
     assert recall(index.search(far, 10), index.search(far, 10, exact=True)) >= 0.99
+
+
+def test_a_search_that_looks_farther_goes_on_where_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    index = settled(tmp_path / "vectors")
+    index.add(np.arange(20_000, dtype=np.uint32), clustered(20_000))
+    looks: list[list[int]] = []
+    passed: dict[int, list[int]] = {}
+    search = Cells.search
+
+    def seen(cells: Cells, rotated: Matrix, near: np.ndarray, count: int, *others: Any) -> Any:
+        looks.append(near.tolist())
+        passed.setdefault(count, []).extend(near.tolist())
+        return search(cells, rotated, near, count, *others)
+
+    monkeypatch.setattr(Cells, "search", seen)
+    monkeypatch.setattr(faiss_index, "cores", lambda: 1)
+    widened = 0
+    for query in unit(clustered(20, seed=2) + 2 * axes(3)):
+        looks.clear()
+        passed.clear()
+        index.search(query[None], 10)
+        assert all(len(cells) == len(set(cells)) for cells in passed.values())
+        widened += len(looks) > len(passed)
+    assert widened
 
 
 def test_rows_that_are_too_many_for_memory_go_to_a_file_without_a_name(
