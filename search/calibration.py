@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from search.products import products
 from search.types import Matrix, Scores
 
 BEST_LABELS = 5
@@ -89,7 +90,7 @@ def nearest_among(library: int) -> int:
 
 def priors(vectors: Matrix, labels: Matrix) -> Scores:
     """Return the mean cosine of each picture to its best labels."""
-    cosines = vectors @ labels.T
+    cosines = products(vectors, labels)
     count = min(BEST_LABELS, cosines.shape[1])
     return np.asarray(np.partition(cosines, cosines.shape[1] - count, axis=1)[:, -count:].mean(axis=1), np.float32)
 

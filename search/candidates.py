@@ -33,6 +33,8 @@ class Wanted:
     """Words whose BM25 counts; images that hold them are candidates however far they are."""
     page_end: int = 0
     """How many hits are needed at least, if there are as many."""
+    most: int = planner.ANN_CANDIDATES
+    """How many an approximate route takes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,11 +90,9 @@ class IndexFinder:
         if wanted.probe is None:
             return by_words_alone(words, allowed, route)
         found = self._near(wanted, wanted.probe, route, allowed, matched)
-        ordinals = np.union1d(found, words[0]).astype(np.uint32) if route is not Route.SCAN else found
-        similarity = self._vectors.scores(wanted.probe, ordinals)
-        known = ~np.isnan(similarity)
-        ordinals, similarity = ordinals[known], similarity[known]
-        return Candidates(route, ordinals, similarity, aligned(ordinals, words), allowed, route is Route.SCAN)
+        if route is not Route.SCAN:
+            found = including(found, words[0], self, wanted.probe)
+        return replace(found, keyword=aligned(found.ordinals, words))
 
     def _by_words(self, wanted: Wanted, matched: BitMap | None) -> tuple[Ordinals, Scores]:
         if not wanted.text:
@@ -100,25 +100,33 @@ class IndexFinder:
         filter = wanted.filter if matched is None else Filter()
         return self._tags.search_text(wanted.text, filter=filter, within=matched, k=KEYWORD_HITS)
 
-    def _near(self, wanted: Wanted, probe: Vector, route: Route, allowed: int, matched: BitMap | None) -> Ordinals:
-        if matched is not None and route is Route.SCAN:
-            return ordinals_of(matched)
-        if matched is not None:
-            return self._vectors.search(probe[None], planner.ANN_CANDIDATES, allowed=matched)[0][0]
-        return self._let_through(wanted, probe, allowed)
+    def _near(self, wanted: Wanted, probe: Vector, route: Route, allowed: int, matched: BitMap | None) -> Candidates:
+        """Return the nearest images, by ordinal, without what words say of them."""
+        if matched is None:
+            ordinals, similarity = self._let_through(wanted, probe, allowed)
+        elif route is Route.SCAN:
+            ordinals = ordinals_of(matched)
+            similarity = self._vectors.scores(probe, ordinals)
+            known = ~np.isnan(similarity)
+            ordinals, similarity = ordinals[known], similarity[known]
+        else:
+            ordinals, similarity = self._vectors.search(probe[None], wanted.most, allowed=matched)[0]
+        order = np.argsort(ordinals)
+        nothing = np.zeros(len(ordinals), np.float32)
+        return Candidates(route, ordinals[order], similarity[order], nothing, allowed, route is Route.SCAN)
 
-    def _let_through(self, wanted: Wanted, probe: Vector, allowed: int) -> Ordinals:
+    def _let_through(self, wanted: Wanted, probe: Vector, allowed: int) -> tuple[Ordinals, Scores]:
         """Return the nearest of all images that the filter lets through, at least as many as a page needs."""
         everything = len(self._vectors)
         if allowed >= everything:
-            return self._vectors.search(probe[None], planner.ANN_CANDIDATES)[0][0]
-        width = min(FIRST_WIDTH, planner.ANN_CANDIDATES * everything // max(1, allowed) + planner.ANN_CANDIDATES)
+            return self._vectors.search(probe[None], wanted.most)[0]
+        width = min(FIRST_WIDTH, wanted.most * everything // max(1, allowed) + wanted.most)
         while True:
-            nearest = self._vectors.search(probe[None], width)[0][0]
+            nearest, similarity = self._vectors.search(probe[None], width)[0]
             through = self._tags.among([wanted.filter], bitmap_of(nearest))
             if len(through) >= min(wanted.page_end, allowed) or width >= everything:
-                kept = nearest[np.isin(nearest, ordinals_of(through))]
-                return kept[: max(planner.ANN_CANDIDATES, wanted.page_end)]
+                kept = np.flatnonzero(np.isin(nearest, ordinals_of(through)))[: max(wanted.most, wanted.page_end)]
+                return nearest[kept], similarity[kept]
             width *= WIDEN
 
 

@@ -328,7 +328,7 @@ class SearchEngine:
         """
         if not scope or query.images or query.vector is not None:
             return found
-        return self._finder.find(Wanted(Filter(), target, page_end=NEAREST))
+        return self._finder.find(Wanted(Filter(), target, page_end=NEAREST, most=NEAREST))
 
     def _judge(self, query: Query, among: Candidates) -> Judge:
         """Return what calibrates cosines. Those of pictures to pictures have their own scale: taken as they are."""

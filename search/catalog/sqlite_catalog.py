@@ -47,7 +47,7 @@ from search.errors import ConfigError, Conflict, NotFound, StorageFull, Unavaila
 from search.moderation import Policy
 from search.phash import distances
 from search.saved import SavedSearch
-from search.transactions import transaction
+from search.transactions import transaction, tuned
 from search.types import (
     Decision,
     EmbeddingSpace,
@@ -108,9 +108,7 @@ class SqliteCatalog:
                 connection = sqlite3.connect(
                     self._path, timeout=30, isolation_level=None, check_same_thread=False, cached_statements=64
                 )
-                connection.execute("PRAGMA journal_mode = WAL")
-                connection.execute("PRAGMA synchronous = NORMAL")
-                connection.execute("PRAGMA foreign_keys = ON")
+                tuned(connection).execute("PRAGMA foreign_keys = ON")
             self._local.connection = connection
             with self._guard:
                 self._all.append(connection)

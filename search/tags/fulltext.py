@@ -24,7 +24,7 @@ from search.words import telling_words
 
 _BM25 = f"bm25(words, {', '.join(map(str, WEIGHTS.values()))})"
 
-KEPT_FROM = 5_000
+KEPT_FROM = 500
 """Images that hold a word at least, for its scores to be kept."""
 KEPT_ROWS = 30_000_000
 """Scores that are kept in all, at eight bytes; words that were not asked for longest go first."""
@@ -53,6 +53,8 @@ class WordScores:
         self._lock = threading.Lock()
         self._kept: OrderedDict[str, Kept] = OrderedDict()
         self._changes = 0
+        self._unchanged = BitMap()
+        """What has changed since the last change, one and the same for all words that are kept until the next."""
         self._stems: dict[str, str] = {}
 
     def forget(self) -> None:
@@ -66,8 +68,13 @@ class WordScores:
             return
         with self._lock:
             self._changes += 1
+            # Words that were kept at one time share what has changed since, and go on to: there may be thousands.
+            with_these = {
+                id(one): one | ordinals for one in {id(k.changed): k.changed for k in self._kept.values()}.values()
+            }
             for word, kept in self._kept.items():
-                self._kept[word] = replace(kept, changed=kept.changed | ordinals)
+                self._kept[word] = replace(kept, changed=with_these[id(kept.changed)])
+            self._unchanged = BitMap()
 
     def restore(self, words: Mapping[str, Kept]) -> None:
         """Take in what was kept by another process."""
@@ -111,7 +118,7 @@ class WordScores:
                 return _mended(connection, word, kept, runs)
         ordinals, scores = asked(connection, word)
         if len(ordinals) >= KEPT_FROM:
-            self._keep(stem, Kept(ordinals, scores, BitMap()), changes)
+            self._keep(stem, Kept(ordinals, scores, self._unchanged), changes)
         return ordinals, scores
 
     def _stem(self, connection: sqlite3.Connection, word: str) -> str:

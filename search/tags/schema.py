@@ -7,6 +7,7 @@ import sqlite3
 import time
 from pathlib import Path
 
+from search.transactions import tuned
 from search.types import DEFAULT_CONFIDENCE
 
 logger = logging.getLogger(__name__)
@@ -34,10 +35,7 @@ INSERT INTO meta VALUES ('changes', '0'), ('applied', '0');
 
 def connect(path: Path) -> sqlite3.Connection:
     """Return a connection that begins no transaction by itself. `close` may be called from another thread."""
-    connection = sqlite3.connect(path, timeout=BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False)
-    connection.execute("PRAGMA journal_mode = WAL")
-    connection.execute("PRAGMA synchronous = NORMAL")
-    return connection
+    return tuned(sqlite3.connect(path, timeout=BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False))
 
 
 def prepare(path: Path, policy: str = "") -> None:

@@ -14,10 +14,10 @@ from pathlib import Path
 from typing import Any
 
 import faiss
-import numkong
 import numpy as np
 from numpy.typing import NDArray
 
+from search.products import products
 from search.types import Matrix, Scores, Vector
 from search.vectors.parallel import cores
 from search.vectors.rows import Places, RowView
@@ -31,7 +31,6 @@ Estimates = tuple[NDArray[np.int64], Scores]
 QUERY_BITS = 8
 SEGMENT = 131_072
 """Rows of a segment, at most: large enough to be worth a call, small enough to be shared between cores."""
-FEW = 16
 CHUNK = 16_384
 """Rows that are widened to float32 at a time when codes are made of them."""
 SAMPLE = 65_536
@@ -51,15 +50,6 @@ THIN = 10
 """Neighbours are sought among all rows, and among one in so many: what a filter lets through."""
 
 _scratch = threading.local()
-
-
-def products(vectors: Matrix, table: Matrix) -> Matrix:
-    """Return the inner products of a few vectors with the rows of a table, shape (len(vectors), len(table)).
-
-    NumPy would have OpenBLAS do it, whose threads then spin for longer than a whole search takes.
-    """
-    vectors = np.ascontiguousarray(vectors, dtype=np.float32)
-    return np.asarray(numkong.cdist(vectors, np.ascontiguousarray(table), "dot")).astype(np.float32)
 
 
 def one_thread() -> None:
@@ -85,9 +75,7 @@ class Coder:
         return (self.dim + 7) // 8 + 8
 
     def rotated(self, vectors: Matrix) -> Matrix:
-        if len(vectors) <= FEW:
-            return products(vectors, self.rotation)
-        return np.ascontiguousarray(vectors @ self.rotation.T, dtype=np.float32)
+        return products(vectors, self.rotation)
 
     def encode(self, vectors: Matrix) -> Codes:
         """Return the codes of rows, shape (len(vectors), code_bytes)."""

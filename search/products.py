@@ -1,0 +1,22 @@
+"""Inner products of few vectors with many rows, without the threads of a matrix library.
+
+NumPy would have OpenBLAS do it, whose threads then spin for longer than a whole search takes.
+"""
+
+from __future__ import annotations
+
+import numkong
+import numpy as np
+
+from search.types import Matrix
+
+FEW = 64
+"""More vectors than these are better multiplied by NumPy."""
+
+
+def products(vectors: Matrix, table: Matrix) -> Matrix:
+    """Return the inner products of some vectors with the rows of a table, shape (len(vectors), len(table))."""
+    if len(vectors) > FEW:
+        return np.ascontiguousarray(vectors @ table.T, dtype=np.float32)
+    vectors = np.ascontiguousarray(vectors, dtype=np.float32)
+    return np.asarray(numkong.cdist(vectors, np.ascontiguousarray(table), "dot")).astype(np.float32)
