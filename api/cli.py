@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from api.schemas import NewKeyOut
     from search.catalog.protocol import Catalog
+    from search.config import Config
     from search.types import ImageId
 
 OK, SOME_REJECTED, FAILED, INTERRUPTED = 0, 1, 2, 130
@@ -85,7 +86,8 @@ def tell(report: Mapping[str, Any], as_json: bool) -> None:
 @click.option("--profile", help="Models: auto, lite, clip or FILE.toml. Another than the library's replaces it.")
 @click.option("--offline", is_flag=True, default=None, help="Never ask the network.")
 @click.option("--workers", "decoders", type=int, help="Processes that decode pictures; 0 is one for each core.")
-def index(paths: tuple[Path, ...], as_json: bool, **flags: Any) -> int:
+@click.option("--watch", is_flag=True, help="Go on: index what changes in these folders, until told to stop.")
+def index(paths: tuple[Path, ...], as_json: bool, watch: bool, **flags: Any) -> int:
     """Add the pictures below PATHS to the library, and recognise what was changed, moved or deleted there.
 
     Without PATHS, the files that the library knows are gone over: after a change of models, say.
@@ -96,6 +98,8 @@ def index(paths: tuple[Path, ...], as_json: bool, **flags: Any) -> int:
     config = load_config(**flags)
     if not paths and not config.data.exists():
         raise ConfigError("name the folders to index: snapseek index PATH...")
+    if watch:
+        return watch_folders(config, paths, as_json)
     with Bar() as bar:
         report = index_paths(config, paths, progress=bar)
     if as_json:
@@ -105,6 +109,31 @@ def index(paths: tuple[Path, ...], as_json: bool, **flags: Any) -> int:
     for rejected in report.rejected:
         click.echo(f"rejected {rejected.path}: {rejected.reason}", err=True)
     return SOME_REJECTED if report.rejected else OK
+
+
+def watch_folders(config: Config, paths: tuple[Path, ...], as_json: bool) -> int:
+    """Index folders until told to stop. What was found is told as it happens, in all at the end as JSON."""
+    from api.progress import Bar
+    from indexer.report import IndexReport, summed
+    from indexer.stopping import told_to_stop
+    from indexer.watching import Watch
+
+    if not paths:
+        raise ConfigError("name the folders to watch: snapseek index PATH... --watch")
+    reports: list[IndexReport] = []
+    with told_to_stop() as stopping, Bar() as bar:
+
+        def seen(report: IndexReport) -> None:
+            if as_json:
+                reports[:] = [summed([*reports, report])]
+            bar.say(report.summary())
+            for rejected in report.rejected:
+                bar.say(f"rejected {rejected.path}: {rejected.reason}")
+
+        Watch(config, paths, progress=bar, stopping=stopping, seen=seen).run()
+    if as_json:
+        emit(reports[0].as_dict() if reports else {})
+    return OK
 
 
 @command("search")

@@ -13,6 +13,7 @@ from api.app import create_app, create_shared_app
 from api.auth import check_binding
 from api.gate import Gate
 from indexer.crew import Crew
+from indexer.stopping import told_to_stop
 from search.config import Config, load_config
 from search.errors import ConfigError, Unavailable
 from search.services import Services, open_services
@@ -38,7 +39,9 @@ def run(config: Config) -> None:
         host, port = bound.getsockname()[:2]
         shown = f"[{host}]" if ":" in host else host
         click.echo(f"{_images(opened.values())} on http://{shown}:{port} (Ctrl-C stops)", err=True)
-        server.run(sockets=[bound])
+        # uvicorn raises the signal anew at its end: without a handler that ends this process before its workers.
+        with told_to_stop():
+            server.run(sockets=[bound])
 
 
 def _images(opened: Collection[Services]) -> str:

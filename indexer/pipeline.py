@@ -1,4 +1,4 @@
-"""Index folders: scan → decode → annotate → write, in batches. Read `index_paths` from top to bottom.
+"""Index folders: scan → decode → annotate → write, in batches. Read `Indexing.run` from top to bottom.
 
 Each batch is one transaction in the catalogue. A run that is stopped, or killed, loses at most the batch it was at;
 the next run finds the rest by itself, because what was written is unchanged then.
@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import logging
 import os
+import threading
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from enum import Enum, auto
 from itertools import islice
 from pathlib import Path, PurePosixPath
+from types import TracebackType
 from typing import Protocol
 
 from pebble import ProcessFuture
@@ -75,34 +77,84 @@ def index_paths(config: Config, paths: Sequence[Path], *, progress: Progress) ->
     Without paths, those files are gone over that the library knows. Raises ConfigError for a path that is not there,
     Conflict when another process is indexing into this library.
     """
-    for path in paths:
-        if not path.exists():
-            raise ConfigError(f"there is no file or folder {path}")
-    with open_catalog(config, create=True) as catalog, catalog.write_lock():
-        profile = _profile(config, catalog, progress)
-        report = IndexReport(profile.name, profile.encoder.space)
-        with DecodePool(config, workers=config.decoders or os.cpu_count() or 1) as pool:
+    with Indexing(config, progress) as indexing:
+        return indexing.run(paths)
+
+
+class Indexing:
+    """Index runs one after another, with models and decoders that stay open between them. A context manager."""
+
+    def __init__(self, config: Config, progress: Progress, stopping: threading.Event | None = None) -> None:
+        """``stopping`` ends a run after the batch that it is at."""
+        self._config = config
+        self._progress = progress
+        self._stopping = stopping or threading.Event()
+        self._profile: Profile | None = None
+        self._pool = DecodePool(config, workers=config.decoders or os.cpu_count() or 1)
+
+    def __enter__(self) -> Indexing:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._pool.close()
+
+    def run(self, paths: Sequence[Path], *, leave: Collection[Path] = ()) -> IndexReport:
+        """Do what `index_paths` does; files to ``leave``, given absolute, count as unchanged whatever they are."""
+        for path in paths:
+            if not path.exists():
+                raise ConfigError(f"there is no file or folder {path}")
+        with open_catalog(self._config, create=True) as catalog, catalog.write_lock():
+            profile = self._profile = _profile(self._config, catalog, self._progress, self._profile)
+            report = IndexReport(profile.name, profile.encoder.space)
             places = [_place(catalog, path) for path in dict.fromkeys(paths)]
             for place in places or [Place(root, WHOLE, Extent.KNOWN) for root in catalog.roots()]:
-                _index_place(config, catalog, profile, place, pool, report, progress)
-        _switch(config, catalog, profile, progress)
-        report.finish()
-    return report
+                changes = _scan(self._config, catalog, profile, place, leave)
+                self._take_in(catalog, profile, place, changes, report)
+            if not self._stopping.is_set():
+                _switch(self._config, catalog, profile, self._progress)
+            report.finish()
+        return report
+
+    def _take_in(self, catalog: Catalog, profile: Profile, place: Place, changes: Changes, report: IndexReport) -> None:
+        report.unchanged += changes.unchanged
+        report.hidden += changes.hidden
+        report.rejected += changes.rejected
+        report.moved += len(changes.moved)
+        catalog.move(place.root, [(old, row(found)) for old, found in changes.moved])
+        self._progress.found(len(changes.to_read))
+        media = Media(self._config.data, catalog, self._pool)
+        asked_for = place.extent is Extent.FILE
+        writer = BatchWriter(catalog, profile, place.root, media, report, asked_for=asked_for)
+        for batch in _decoded(self._pool, place.root, changes.to_read, profile.decode_side, self._config.batch_size):
+            writer.write(batch)
+            self._progress.done(len(batch))
+            if self._stopping.is_set():
+                return
+        # Last, so that an image whose file was moved to another disk has its new file before the old one goes.
+        report.removed += len(changes.gone)
+        catalog.remove_files(place.root, changes.gone)
 
 
-def _profile(config: Config, catalog: Catalog, progress: Progress) -> Profile:
+def _profile(config: Config, catalog: Catalog, progress: Progress, before: Profile | None) -> Profile:
     """Return the profile to index with: what the config names, or what the library has or is on its way to.
 
-    A profile is noted before the first image, and becomes the library's when every image has been through it.
+    A profile is noted before the first image, and becomes the library's when every image has been through it. The one
+    of the run ``before`` is not opened again.
     """
+
+    def opened(name: str) -> Profile:
+        return before if before is not None and before.name == name else open_profile(name)
+
     present, coming = catalog.profile, catalog.coming_profile
     if config.profile == "auto":
         if coming or present:
-            return open_profile(coming or present or "")
+            return opened(coming or present or "")
         name, why = choose_profile(config)
     else:
         name, why = stored_name(config.profile), ""
-    profile = open_profile(name)
+    profile = opened(name)
     if name != (coming or present):
         what = "new library with profile" if present is None else f"changing from profile {present} to"
         progress.say(f"{what} {name}{f': {why}' if why else ''}")
@@ -125,36 +177,9 @@ def _extent(path: Path) -> Extent:
     return Extent.FILE if path.is_file() else Extent.FOLDER
 
 
-def _index_place(
-    config: Config,
-    catalog: Catalog,
-    profile: Profile,
-    place: Place,
-    pool: DecodePool,
-    report: IndexReport,
-    progress: Progress,
-) -> None:
-    changes = _scan(config, catalog, profile, place)
-    report.unchanged += changes.unchanged
-    report.hidden += changes.hidden
-    report.rejected += changes.rejected
-    report.moved += len(changes.moved)
-    catalog.move(place.root, [(old, row(found)) for old, found in changes.moved])
-    progress.found(len(changes.to_read))
-    media = Media(config.data, catalog, pool)
-    asked_for = place.extent is Extent.FILE
-    writer = BatchWriter(catalog, profile, place.root, media, report, asked_for=asked_for)
-    for batch in _decoded(pool, place.root, changes.to_read, profile.decode_side, config.batch_size):
-        writer.write(batch)
-        progress.done(len(batch))
-    # Last, so that an image whose file was moved to another disk has its new file before the old one goes.
-    report.removed += len(changes.gone)
-    catalog.remove_files(place.root, changes.gone)
-
-
-def _scan(config: Config, catalog: Catalog, profile: Profile, place: Place) -> Changes:
+def _scan(config: Config, catalog: Catalog, profile: Profile, place: Place, leave: Collection[Path] = ()) -> Changes:
     """Return what changed in a place. Other roots inside it, and the library itself, are left to themselves."""
-    known = catalog.known_files(place.root, place.within)
+    known = dict(catalog.known_files(place.root, place.within))
     if place.extent is Extent.FILE:
         known = {path: file for path, file in known.items() if file.ordinal is not None or file.reason}
     others = {root.path for root in catalog.roots()} - {place.root.path}
@@ -163,6 +188,10 @@ def _scan(config: Config, catalog: Catalog, profile: Profile, place: Place) -> C
         found = scan_files(place.root.path, known)
     else:
         found = scan(place.root.path, place.within, skip=skip)
+    if leave:
+        left = {path.relative_to(place.root.path).as_posix() for path in leave if place.root.path in path.parents}
+        found = (one for one in found if one.path not in left)
+        known = {path: file for path, file in known.items() if path not in left}
     changes = compare(found, known, models=profile.fingerprint)
     if known and len(changes.gone) == len(known) and not (changes.to_read or changes.moved or changes.unchanged):
         raise ConfigError(

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from search.types import EmbeddingSpace, Rejected
@@ -61,3 +62,10 @@ class IndexReport:
         rest = "".join(f", {count} {name}" for name, count in counts.items() if count)
         rate = f" ({self.images_per_second:.1f} a second)" if self.indexed else ""
         return f"{self.indexed} images indexed in {self.seconds:.1f} s{rate}{rest}"
+
+
+def summed(reports: Sequence[IndexReport]) -> IndexReport:
+    """Return what runs did together: counts and times added up, what is unchanged or rejected as the last one says."""
+    last = reports[-1]
+    added = {name: sum(getattr(one, name) for one in reports) for name in ("indexed", "duplicates", "moved", "removed")}
+    return replace(last, **added, seconds=sum(one.seconds for one in reports))

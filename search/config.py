@@ -89,6 +89,9 @@ class Config(BaseSettings):
     min_free_bytes: int = Field(
         default=256 * 2**20, ge=0, description="Uploads are refused where the disk would have less room left. Bytes."
     )
+    watch_rescan_s: float = Field(
+        default=3_600.0, gt=0, description="So often `index --watch` goes over all of its folders as well. Seconds."
+    )
     cutoff: float = Field(
         default=0.5, ge=0, le=1, description="Least relevance of a hit where a query says `cutoff=auto`."
     )

@@ -10,7 +10,6 @@ import fcntl
 import json
 import os
 import sqlite3
-import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, replace
@@ -43,6 +42,7 @@ from search.catalog.rows import (
     expect_profile,
 )
 from search.catalog.sqlite_jobs import SqliteJobs
+from search.connections import Connections
 from search.errors import ConfigError, Conflict, NotFound, StorageFull, Unavailable
 from search.moderation import Policy
 from search.phash import distances
@@ -86,9 +86,7 @@ class SqliteCatalog:
         self.data = data
         self._base = Path(os.path.abspath(data))
         self._path = data / FILE
-        self._local = threading.local()
-        self._all: list[sqlite3.Connection] = []
-        self._guard = threading.Lock()
+        self._connections = Connections(self._connect)
         self._hashes: tuple[int, tuple[Ordinals, NDArray[np.uint64]]] | None = None
         if not self._path.exists():
             if not create:
@@ -102,16 +100,15 @@ class SqliteCatalog:
 
     @property
     def _connection(self) -> sqlite3.Connection:
-        connection: sqlite3.Connection | None = getattr(self._local, "connection", None)
-        if connection is None:
-            with _translated():
-                connection = sqlite3.connect(
-                    self._path, timeout=30, isolation_level=None, check_same_thread=False, cached_statements=64
-                )
-                tuned(connection).execute("PRAGMA foreign_keys = ON")
-            self._local.connection = connection
-            with self._guard:
-                self._all.append(connection)
+        """This thread's."""
+        with _translated():
+            return self._connections.get()
+
+    def _connect(self) -> sqlite3.Connection:
+        connection = sqlite3.connect(
+            self._path, timeout=30, isolation_level=None, check_same_thread=False, cached_statements=64
+        )
+        tuned(connection).execute("PRAGMA foreign_keys = ON")
         return connection
 
     def __enter__(self) -> SqliteCatalog:
@@ -123,10 +120,7 @@ class SqliteCatalog:
         self.close()
 
     def close(self) -> None:
-        with self._guard:
-            for connection in self._all:
-                connection.close()
-            self._all.clear()
+        self._connections.close()
 
     @contextmanager
     def write_lock(self) -> Iterator[None]:

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from pyroaring import BitMap
 
+from search.connections import Connections
 from search.errors import Unavailable
 from search.facets import FacetWish, check_ranges, facet_named
 from search.moderation import DEFAULT_POLICY, Policy
@@ -53,8 +54,7 @@ class SqliteTagStore:
         self._path = path
         self._policy = policy
         self._lock = threading.RLock()
-        self._local = threading.local()
-        self._connections: list[sqlite3.Connection] = []
+        self._connections = Connections(lambda: schema.connect(path))
         self._projection = Projection()
         self._made, self._seen = 0, -1
         self._since_snapshot = 0
@@ -67,8 +67,7 @@ class SqliteTagStore:
     def close(self) -> None:
         """Close every thread's connection; the store cannot be used afterwards."""
         with self._lock:
-            for connection in self._connections:
-                connection.close()
+            self._connections.close()
 
     @property
     def applied(self) -> int:
@@ -249,12 +248,7 @@ class SqliteTagStore:
 
     def _connection(self) -> sqlite3.Connection:
         """Return this thread's connection."""
-        connection: sqlite3.Connection | None = getattr(self._local, "connection", None)
-        if connection is None:
-            connection = self._local.connection = schema.connect(self._path)
-            with self._lock:
-                self._connections.append(connection)
-        return connection
+        return self._connections.get()
 
     @contextmanager
     def _reading(self) -> Iterator[tuple[Projection, sqlite3.Connection]]:

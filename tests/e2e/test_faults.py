@@ -1,0 +1,28 @@
+"""Processes that are told to stop, and processes that are killed. The long run is `tests/bench/fault_run.py`."""
+
+from pathlib import Path
+
+from bench.fault_run import fault_run
+from libraries import index
+from pictures import save
+from processes import of_library, serving, wait_for
+
+PROFILE = '[embedding]\nlibrary = "lite"\n'
+
+
+def test_a_server_that_is_told_to_stop_ends_its_workers_first(tmp_path: Path) -> None:
+    profile = tmp_path / "profile.toml"
+    profile.write_text(PROFILE)
+    data = tmp_path / "library"
+    save(tmp_path / "photos" / "a.png")
+    index(data, tmp_path / "photos", profile=str(profile))
+    with serving(data, tmp_path / "log", "--workers", "1") as server:
+        wait_for("a worker", lambda: "worker" in {one.role for one in of_library(data)}, 60)
+        assert server.stop() == 0, server.log.read_text()
+        assert [one for one in of_library(data) if one.role != "tracker"] == []
+
+
+def test_kills_at_random_moments_of_ingest_lose_and_double_nothing(tmp_path: Path) -> None:
+    report = fault_run(tmp_path, kills=3, seed=5)
+    assert report["problems"] == []
+    assert report["kills"] == 3
