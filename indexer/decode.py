@@ -31,18 +31,16 @@ from PIL import (
     WebPImagePlugin,
 )
 
+from indexer.magic import HEAD, HEIF, TAIL, suffix_of, why_refused, why_two_in_one
 from search.errors import ImageTooLarge, InvalidQuery, UnsupportedImage
 from search.looks import THUMBNAIL_SIDE
 from search.phash import perceptual_hash
 from search.types import Box, ImageId, Location
 
-try:
+if HEIF:
     from pillow_heif import register_heif_opener
 
     register_heif_opener(thumbnails=False)
-    HEIF = True
-except ImportError:
-    HEIF = False
 
 READERS = (
     JpegImagePlugin,
@@ -122,6 +120,10 @@ def decode(data: bytes, side: int, limits: Limits) -> Decoded:
         raise ImageTooLarge(f"the file has more than {limits.max_bytes:,} bytes")
     if not data:
         raise UnsupportedImage("the file is empty")
+    if suffix_of(data[:HEAD]) is None:
+        raise UnsupportedImage(why_refused(data[:HEAD]))
+    if reason := why_two_in_one(data[:1024], data[-TAIL:]):
+        raise UnsupportedImage(reason)
     image = _open(data)
     if image.width * image.height > limits.max_pixels:
         raise ImageTooLarge(f"{image.width} x {image.height} pixels are more than {limits.max_pixels:,}")
@@ -169,19 +171,7 @@ def _open(data: bytes) -> Image.Image:
     try:
         return Image.open(io.BytesIO(data), formats=FORMATS)
     except Exception as error:
-        raise UnsupportedImage(_why_not(data)) from error
-
-
-def _why_not(data: bytes) -> str:
-    """Say what a file is that is no picture, as far as its first bytes tell."""
-    head = data[:512].lstrip()
-    if head.startswith((b"<svg", b"<?xml", b"<!DOCTYPE svg")):
-        return "SVG is a vector format, which is not supported"
-    if head.startswith(b"PK\x03\x04"):
-        return "a ZIP archive, not a picture"
-    if data[4:8] == b"ftyp" and data[8:12] in (b"heic", b"heix", b"mif1", b"hevc", b"heim", b"heis"):
-        return "damaged HEIC file" if HEIF else "HEIC needs one more package: pip install 'snapseek[heif]'"
-    return "not a picture in a supported format, or damaged in its header"
+        raise UnsupportedImage("not a picture in a supported format, or damaged in its header") from error
 
 
 def _decode(image: Image.Image, data: bytes, side: int) -> Decoded:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from indexer.decode import HEIF
+from importlib.util import find_spec
+
+HEIF = find_spec("pillow_heif") is not None
+"""Whether the package is here that reads HEIC."""
 
 HEAD = 512
 """Bytes from the start that `suffix_of` looks at."""
@@ -25,6 +28,9 @@ _PREFIXES = (
 _HEIF_BRANDS = frozenset((b"heic", b"heix", b"mif1", b"msf1", b"hevc", b"heim", b"heis"))
 _OTHERS = (
     ((b"<svg", b"<?xml", b"<!DOCTYPE svg"), "SVG is a vector format, which is not supported"),
+    ((b"8BPS",), "a Photoshop document, not a picture"),
+    ((b"\xc5\xd0\xd3\xc6",), "a document, not a picture"),
+    ((b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1",), "an OLE file (FPX, Office), not a picture"),
     ((b"PK\x03\x04", b"PK\x05\x06"), "a ZIP archive, not a picture"),
     ((b"Rar!", b"7z\xbc\xaf\x27\x1c", b"\x1f\x8b", b"BZh", b"\xfd7zXZ"), "an archive, not a picture"),
     ((b"%PDF-", b"%!PS"), "a document, not a picture"),
@@ -73,6 +79,11 @@ def why_two_in_one(head: bytes, tail: bytes) -> str | None:
     """
     if b"%PDF-" in head:
         return "a picture that is a PDF document as well"
+    # A web page is looked for behind the picture's end only: metadata may speak of HTML.
+    for start, end in ((b"\xff\xd8\xff", b"\xff\xd9"), (b"\x89PNG", b"IEND")):
+        behind = tail[tail.rfind(end) :] if head.startswith(start) and end in tail else b""
+        if any(mark in behind.lower() for mark in (b"<script", b"<html", b"<!doctype html", b"<svg")):
+            return "a picture with a web page behind it"
     at = tail.rfind(b"PK\x05\x06")
     if at >= 0 and len(tail) - at >= 22 and len(tail) - at - 22 == int.from_bytes(tail[at + 20 : at + 22], "little"):
         return "a picture with a ZIP archive behind it"

@@ -11,6 +11,7 @@ from search.encoders import adapter
 from search.errors import ModelUnavailable, Unavailable
 from search.profile_file import NAMES, ModelSpec, ProfileChoice, read_profile
 from search.weights import hub, packaged
+from search.weights.packaged import Weights
 
 HUB_TIMEOUT_S = 3.0
 
@@ -19,6 +20,8 @@ LITE_WEIGHTS = {
     "objects": (packaged.SSD_MOBILENET,),
     "classes": (packaged.EFFICIENTNET,),
 }
+MODERATION_WEIGHTS = {"opennsfw": packaged.OPEN_NSFW, "nudenet": packaged.NUDENET}
+"""By library."""
 MODULES = {
     "open_clip": ("open_clip", "models"),
     "transformers": ("transformers", "models"),
@@ -61,6 +64,8 @@ def _cards(choice: ProfileChoice) -> Iterator[Card]:
     for task, spec in choice.tasks.items():
         if spec.library == "lite":
             yield from _lite_cards(choice, task, spec)
+        elif spec.library in MODERATION_WEIGHTS:
+            yield _packaged_card(choice, task, MODERATION_WEIGHTS[spec.library])
         elif spec.library == "rapidocr":
             present = _installed("rapidocr")
             yield Card(choice.name, task, "PP-OCR", "Apache-2.0", "rapidocr: inside the package", 0, None, present)
@@ -71,17 +76,21 @@ def _cards(choice: ProfileChoice) -> Iterator[Card]:
 
 def _lite_cards(choice: ProfileChoice, task: str, spec: ModelSpec) -> Iterator[Card]:
     for weights in LITE_WEIGHTS[task]:
-        path = weights.path
-        present = path is not None and path.is_file()
-        size = path.stat().st_size if path is not None and present else 0
-        source = f"{weights.distribution}: {weights.origin}"
-        yield Card(choice.name, task, weights.name, weights.licence, source, size, str(path) if path else None, present)
+        yield _packaged_card(choice, task, weights)
     if task == "embedding":
         path = choice.path_of(spec.model) if spec.model else adapter.BUILT_IN
         source = "`snapseek adapt`" if spec.model else "this package: `snapseek adapt` on 326 photos of COCO 2017"
         licence = "your own" if spec.model else "Apache-2.0; trained on captions under CC BY 4.0"
         size = path.stat().st_size if path.is_file() else 0
         yield Card(choice.name, "adapter", "image–text adapter", licence, source, size, str(path), path.is_file())
+
+
+def _packaged_card(choice: ProfileChoice, task: str, weights: Weights) -> Card:
+    path = weights.path
+    present = path is not None and path.is_file()
+    size = path.stat().st_size if path is not None and present else 0
+    source = f"{weights.distribution}: {weights.origin}"
+    return Card(choice.name, task, weights.name, weights.licence, source, size, str(path) if path else None, present)
 
 
 def _hub_card(choice: ProfileChoice, task: str, spec: ModelSpec, model: str) -> Card:

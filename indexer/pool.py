@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import multiprocessing
 import os
-import resource
 import signal
 import sys
 from concurrent.futures import TimeoutError as FutureTimeout
@@ -14,6 +13,7 @@ from typing import Any
 from pebble import ProcessExpired, ProcessFuture, ProcessPool
 
 from indexer.decode import Decoded, Limits, decode, decode_file, decode_part, decode_part_of_file
+from indexer.sandbox import allow_seconds, restrict
 from search.config import Config
 from search.errors import ImageTooLarge, SnapseekError, UnsupportedImage
 from search.types import Box
@@ -28,9 +28,9 @@ class DecodePool:
         self._timeout_s = config.decode_timeout_s
         # Not fork: the parent runs model threads, whose locks a forked child would inherit.
         context = multiprocessing.get_context("forkserver")
-        context.set_forkserver_preload(["indexer.decode"])
+        context.set_forkserver_preload(["indexer.decode", "indexer.call_filter"])
         self._pool = ProcessPool(
-            max_workers=workers, context=context, initializer=_restrict, initargs=(config.decode_memory_bytes,)
+            max_workers=workers, context=context, initializer=_start, initargs=(config.decode_memory_bytes,)
         )
 
     def submit_file(self, path: str, side: int) -> ProcessFuture[Decoded]:
@@ -48,7 +48,8 @@ class DecodePool:
         return self._schedule(decode_part, data, side, box)
 
     def _schedule(self, function: Any, source: str | bytes, side: int, *more: Box) -> ProcessFuture[Decoded]:
-        return self._pool.schedule(function, args=[source, side, self._limits, *more], timeout=self._timeout_s)
+        arguments = [function, self._timeout_s, source, side, self._limits, *more]
+        return self._pool.schedule(_limited, args=arguments, timeout=self._timeout_s)
 
     def result(self, future: ProcessFuture[Decoded]) -> Decoded:
         """Wait for a picture. Raises UnsupportedImage, ImageTooLarge, InvalidQuery or OSError with the reason."""
@@ -57,6 +58,8 @@ class DecodePool:
         except FutureTimeout as error:
             raise UnsupportedImage(f"decoding took longer than {self._timeout_s:g} s") from error
         except ProcessExpired as error:
+            if error.exitcode == -signal.SIGXCPU:
+                raise UnsupportedImage(f"decoding took longer than {self._timeout_s:g} s of each core") from error
             raise UnsupportedImage(f"the file made the decoder crash (exit code {error.exitcode})") from error
         except MemoryError as error:
             raise ImageTooLarge("decoding needs too much memory") from error
@@ -80,11 +83,13 @@ class DecodePool:
         self._pool.join()
 
 
-def _restrict(memory_bytes: int) -> None:
-    """Set the limits of this decoding process; Ctrl-C is the parent's to handle."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    if sys.platform == "linux":  # elsewhere the address space says little of the memory in use
-        resource.setrlimit(resource.RLIMIT_AS, (memory_bytes, memory_bytes))
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+def _start(memory_bytes: int) -> None:
+    """Shut this decoding process in, before it sees a file."""
     # libtiff and others print what they think of a broken file; the person is told once, by us, with the reason.
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stderr.fileno())
+    restrict(memory_bytes)
+
+
+def _limited(function: Any, seconds: float, *arguments: Any) -> Any:
+    allow_seconds(seconds)
+    return function(*arguments)

