@@ -39,6 +39,7 @@ from search.stores import open_stores
 
 log = logging.getLogger(__name__)
 
+FIRST_BATCH = 4
 READ_AHEAD = 3
 """Batches that may wait decoded: enough to keep the models busy, little enough to keep memory flat."""
 
@@ -222,7 +223,8 @@ def _switch(config: Config, catalog: Catalog, profile: Profile, progress: Progre
 
 
 def _decoded(pool: DecodePool, root: Root, files: list[Found], side: int, size: int) -> Iterator[list[Read]]:
-    """Yield batches of files in order, decoding ahead in the pool."""
+    """Yield batches of files in order, decoding ahead in the pool: at first small ones, so that little is lost if a run
+    ends soon, and something is to be seen."""
     waiting: deque[tuple[Found, ProcessFuture[Decoded]]] = deque()
     coming = iter(files)
 
@@ -231,10 +233,12 @@ def _decoded(pool: DecodePool, root: Root, files: list[Found], side: int, size: 
             waiting.append((found, pool.submit_file(str(root.path / found.path), side)))
 
     submit(READ_AHEAD * size)
+    room = FIRST_BATCH
     while waiting:
         batch: list[Read] = []
-        while waiting and len(batch) < size:
+        while waiting and len(batch) < min(room, size):
             found, future = waiting.popleft()
             batch.append(Read(found, outcome(pool, future)))
             submit(1)
+        room *= 2
         yield batch

@@ -6,15 +6,13 @@
 from __future__ import annotations
 
 import functools
-import hashlib
 import threading
-import time
 
 import numpy as np
 
 from search.calibration import Calibration, Judge, nearest_among, priors
 from search.encoders.coco import COCO_LABELS
-from search.encoders.converted import converted, converted_if_there
+from search.encoders.kept_vectors import kept_vectors
 from search.encoders.lite_vision import imagenet_labels
 from search.encoders.places import place_names
 from search.protocols import Encoder, Records
@@ -22,8 +20,6 @@ from search.types import Matrix, Ordinals, Scores
 
 REMEMBERED = 200_000
 """Images whose priors are kept: those near to what is asked are near to what is asked next."""
-SLOW_S = 0.5
-"""The vectors of the labels are kept on disk where it takes longer to make them."""
 
 
 class Relevance:
@@ -73,12 +69,4 @@ class Relevance:
 def texts_at_large(encoder: Encoder) -> Matrix:
     """Return vectors of some 1,400 labels of things, animals and places; kept on disk where encoding them is slow."""
     texts = [f"a photo of a {label}" for label in (*imagenet_labels(), *COCO_LABELS.values(), *place_names())]
-    name = hashlib.sha256("\n".join((encoder.space.fingerprint, *texts)).encode()).hexdigest()[:24]
-    kept = converted_if_there(f"texts-{name}")
-    if kept is not None:
-        return np.asarray(np.load(kept / "vectors.npy", allow_pickle=False), dtype=np.float32)
-    began = time.monotonic()
-    vectors = encoder.encode_texts(texts)
-    if time.monotonic() - began > SLOW_S:
-        converted(f"texts-{name}", lambda folder: np.save(folder / "vectors.npy", vectors))
-    return vectors
+    return kept_vectors(encoder.space.fingerprint, texts, encoder.encode_texts)

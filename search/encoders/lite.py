@@ -23,6 +23,7 @@ from PIL import Image
 from search.calibration import Calibration
 from search.encoders.adapter import Adapter, load, unit
 from search.encoders.coco import COCO_LABELS
+from search.encoders.kept_vectors import kept_vectors
 from search.encoders.lite_vision import Analysis, LiteVision, imagenet_labels
 from search.encoders.minilm import DIM, MiniLM
 from search.types import EmbeddingSpace, Matrix
@@ -104,7 +105,8 @@ class LiteEncoder:
         return classes, dict(zip(objects, self._centred(objects), strict=True))
 
     def _centred(self, labels: Sequence[str]) -> NDArray[np.float32]:
-        vectors = self._text.encode([f"a photo of a {label}" for label in labels])
+        texts = [f"a photo of a {label}" for label in labels]
+        vectors = kept_vectors(MINILM.sha256, texts, self._text.encode)
         return np.asarray(vectors - vectors.mean(axis=0), dtype=np.float32)
 
 
