@@ -62,14 +62,14 @@ class MapKeeper:
             self._kept = key, drawn
         try:
             coming = self._file.with_suffix(".coming")
-            coming.write_text(json.dumps({"format": FORMAT, "key": key, "map": asdict(drawn)}))
+            coming.write_text(json.dumps({"format": FORMAT, "key": key, "map": asdict(drawn)}), encoding="utf-8")
             coming.replace(self._file)
         except OSError as error:
             log.warning("the map is kept in memory only: %s", error)
 
     def _stored(self) -> tuple[str, LibraryMap] | None:
         try:
-            stored: Any = json.loads(Path(self._file).read_text())
+            stored: Any = json.loads(Path(self._file).read_text(encoding="utf-8"))
             if stored["format"] != FORMAT:
                 return None
             points = tuple(Point(**point) for point in stored["map"]["points"])

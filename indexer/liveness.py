@@ -49,7 +49,7 @@ class Life:
 
     def __enter__(self) -> Life:
         self._folder.mkdir(parents=True, exist_ok=True)
-        self._file = (self._folder / self.name).open("w")
+        self._file = (self._folder / self.name).open("w", encoding="utf-8")
         fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         self._thread.start()
         return self
@@ -123,7 +123,7 @@ def living(data: Path) -> int:
 def is_dead(data: Path, name: str) -> bool:
     """Return whether nobody holds a worker's lock any more."""
     try:
-        with (data / FOLDER / name).open() as file:
+        with (data / FOLDER / name).open(encoding="utf-8") as file:
             fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except BlockingIOError:
         return False

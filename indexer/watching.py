@@ -222,7 +222,7 @@ def _identity(folder: Path) -> tuple[int, int]:
 def is_remote(folder: Path, mounts: Path = Path("/proc/self/mounts")) -> bool:
     """Return whether a folder's files are on another machine, as far as the system's list of mounts tells."""
     try:
-        lines = mounts.read_text(errors="surrogateescape").splitlines()
+        lines = mounts.read_text(encoding="utf-8", errors="surrogateescape").splitlines()
     except OSError:
         return False
     kind, longest = "", -1

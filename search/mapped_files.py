@@ -42,7 +42,7 @@ class Damaged(Exception):
 def locked(folder: Path) -> Iterator[None]:
     """Be the one process that writes."""
     folder.mkdir(parents=True, exist_ok=True)
-    with (folder / LOCK).open("w") as file:
+    with (folder / LOCK).open("w", encoding="utf-8") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield
 

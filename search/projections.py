@@ -93,7 +93,7 @@ class Projections:
 
         Raises Unavailable where another one is at it for longer than a moment: it may be waiting for a server.
         """
-        with (self._catalog.data / LOCK).open("w") as file:
+        with (self._catalog.data / LOCK).open("w", encoding="utf-8") as file:
             until = time.monotonic() + MOMENT_S
             while not _locked(file):
                 if time.monotonic() > until:

@@ -36,6 +36,7 @@ def run_script(name: str, *args: str, **variables: str) -> str:
             text=True,
             timeout=900,
             check=False,
+            encoding="utf-8",
         )
         # `start` goes over the data of the nodes that run, too, whose files come and go.
         if not re.search(r"^chown: .*No such file or directory", done.stderr, re.MULTILINE):

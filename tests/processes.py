@@ -75,7 +75,7 @@ class Server(Command):
         return self
 
     def _is_up(self) -> bool:
-        assert self.runs, self.log.read_text()
+        assert self.runs, self.log.read_text(encoding="utf-8")
         try:
             return bool(self.client.get("/healthz").status_code == 200)
         except httpx2.HTTPError:
@@ -144,7 +144,7 @@ def _role(command: str) -> str:
 def pss_bytes(pid: int) -> int | None:
     """Return the memory of a process, of what it shares its part only; None when it has ended. Linux only."""
     try:
-        for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
+        for line in Path(f"/proc/{pid}/smaps_rollup").read_text(encoding="utf-8").splitlines():
             if line.startswith("Pss:"):
                 return int(line.split()[1]) * 1024
     except OSError:

@@ -330,7 +330,9 @@ class ZeroShot:
 
     def __init__(self, folder: Path, pictures: Pictures) -> None:
         self._model, transform, self._tokenizer = of_open_clip(folder)
-        self._scale = 112 if "init_logit_bias" in (folder / "open_clip_config.json").read_text() else 100
+        self._scale = (
+            112 if "init_logit_bias" in (folder / "open_clip_config.json").read_text(encoding="utf-8") else 100
+        )
         self.encoder = OpenClipEncoder(folder, spec("open_clip", runtime="torch"))
         self.vectors = self.encoder.encode_images(pictures)
         with torch.inference_mode():

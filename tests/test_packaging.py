@@ -13,13 +13,15 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 OURS = ("indexer", "search", "api", "ui")
-PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 
 
 def tracked() -> list[Path]:
     if not (ROOT / ".git").exists():
         pytest.skip("not a git checkout")
-    listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    listed = subprocess.run(
+        ["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=True, encoding="utf-8"
+    ).stdout
     return [ROOT / name for name in listed.split("\0") if name and (ROOT / name).is_file()]
 
 
@@ -47,13 +49,15 @@ def test_templates_are_found_as_a_resource() -> None:
 
 def test_importing_the_core_loads_no_heavy_library() -> None:
     code = "import sys, search, search.types, search.config, api.cli; print(*sys.modules)"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT, encoding="utf-8"
+    )
     assert not {"torch", "faiss", "openvino", "tokenizers", "PIL", "fastapi"} & set(done.stdout.split())
 
 
 @pytest.mark.parametrize("lock", ["requirements.lock", "requirements-core.lock", "requirements-bench.lock"])
 def test_the_lock_pins_everything_with_hashes_and_names_no_host(lock: str) -> None:
-    text = (ROOT / lock).read_text()
+    text = (ROOT / lock).read_text(encoding="utf-8")
     assert "://" not in text
     assert "index-url" not in text
     for requirement in re.split(r"\n(?=\S)", text.strip()):
@@ -63,7 +67,9 @@ def test_the_lock_pins_everything_with_hashes_and_names_no_host(lock: str) -> No
 
 def test_the_lock_fits_the_project() -> None:
     locks = (ROOT / lock for lock in ("requirements.lock", "requirements-bench.lock"))
-    pinned = {name for lock in locks for name in re.findall(r"^([\w.-]+)==", lock.read_text(), re.MULTILINE)}
+    pinned = {
+        name for lock in locks for name in re.findall(r"^([\w.-]+)==", lock.read_text(encoding="utf-8"), re.MULTILINE)
+    }
     wanted = list(PROJECT["project"]["dependencies"])
     for extra in PROJECT["project"]["optional-dependencies"].values():
         wanted += extra

@@ -153,7 +153,7 @@ def clip(folder: Path, config: dict[str, Any], *, mean: float = 0.5) -> Path:
     preprocess = {"mean": [mean] * 3, "std": [0.5] * 3, "interpolation": "bicubic", "resize_mode": "squash"}
     if "timm_model_name" not in config["vision_cfg"]:
         preprocess["resize_mode"] = "shortest"
-    config_file.write_text(json.dumps({"model_cfg": config, "preprocess_cfg": preprocess}))
+    config_file.write_text(json.dumps({"model_cfg": config, "preprocess_cfg": preprocess}), encoding="utf-8")
     model = seeded(lambda: open_clip.create_model(f"local-dir:{folder}", load_weights=False, pretrained_text=False))
     save_config_for_hf(model, config_file, model_config=config)
     save_file({k: v.contiguous() for k, v in model.state_dict().items()}, folder / "open_clip_model.safetensors")

@@ -128,7 +128,7 @@ class SqliteCatalog:
 
         The system lets go of the lock when the process ends, however it ends.
         """
-        with (self.data / LOCK).open("w") as file:
+        with (self.data / LOCK).open("w", encoding="utf-8") as file:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError as error:

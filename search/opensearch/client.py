@@ -205,6 +205,6 @@ def _authorities(config: Config) -> str | None:
 
 def _read(option: str, path: str) -> str:
     try:
-        return Path(path).read_text()
+        return Path(path).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"{option}: {path} cannot be read: {error}") from error

@@ -55,7 +55,7 @@ def test_another_host_is_refused_so_that_no_page_can_rebind_its_name(client: Tes
 def test_the_openapi_description_is_the_committed_one(client: TestClient) -> None:
     described = client.get("/openapi.json").json()
     described["info"].pop("version")
-    committed = json.loads(OPENAPI.read_text())
+    committed = json.loads(OPENAPI.read_text(encoding="utf-8"))
     committed["info"].pop("version")
     assert described == committed, "run `make openapi`"
 

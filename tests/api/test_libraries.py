@@ -22,7 +22,7 @@ from search.config import load_config
 from search.services import Services, open_services
 
 ALL = frozenset(Scope)
-OPENAPI = json.loads((Path(__file__).parents[2] / "docs" / "openapi.json").read_text())
+OPENAPI = json.loads((Path(__file__).parents[2] / "docs" / "openapi.json").read_text(encoding="utf-8"))
 OPERATIONS = [(method.upper(), path) for path, methods in OPENAPI["paths"].items() for method in methods]
 PAGES = (
     *("/", "/saved", "/insights", "/map", "/map.json", "/duplicates", "/import", "/moderation", "/jobs", "/jobs/{id}"),

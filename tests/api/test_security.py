@@ -31,7 +31,7 @@ from search.saved import SavedSearch
 from search.services import Services, open_services
 from search.types import Decision, ImageId, TagKind, Verdict
 
-OPENAPI = json.loads((Path(__file__).parents[2] / "docs" / "openapi.json").read_text())
+OPENAPI = json.loads((Path(__file__).parents[2] / "docs" / "openapi.json").read_text(encoding="utf-8"))
 TEMPLATES = Path(__file__).parents[2] / "ui" / "templates"
 PAGE = {"accept": "text/html"}
 NOBODY = "0" * 32
@@ -145,7 +145,7 @@ def run_by(text: str) -> list[str]:
 def test_every_form_of_the_pages_is_tried_below() -> None:
     actions = set()
     for template in TEMPLATES.glob("*.html"):
-        for form in re.findall(r'<form[^>]*method="post"[^>]*>', template.read_text()):
+        for form in re.findall(r'<form[^>]*method="post"[^>]*>', template.read_text(encoding="utf-8")):
             action = re.search(r'action="([^"]*)"', form)
             assert action
             actions.add(re.sub(r"\{\{ at\('([^']*)'\) \}\}", r"\1", action[1]))

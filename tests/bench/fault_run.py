@@ -254,7 +254,7 @@ class FaultRun:
     def _verify(self) -> list[str]:
         log = self._data.parent / "verify"
         status = Command(self._data, log, "verify").wait(300)
-        problems = [] if status == 0 else [f"verify: {log.read_text()}"]
+        problems = [] if status == 0 else [f"verify: {log.read_text(encoding='utf-8')}"]
         with closing(sqlite3.connect(self._data / "catalog.sqlite")) as connection:
             (sound,) = connection.execute("PRAGMA integrity_check").fetchone()
             if sound != "ok":
@@ -272,7 +272,7 @@ class FaultRun:
 
     @property
     def log(self) -> str:
-        return self._log.read_text()
+        return self._log.read_text(encoding="utf-8")
 
 
 def made(number: int) -> bytes:
@@ -310,7 +310,7 @@ def main() -> int:
         report = fault_run(Path(folder), kills=options.kills, seed=options.seed)
     print(json.dumps(report, indent=2))
     if options.json:
-        options.json.write_text(json.dumps(report, indent=2) + "\n")
+        options.json.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
     return 1 if report["problems"] else 0
 
 

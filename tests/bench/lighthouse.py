@@ -60,7 +60,7 @@ def measured(base: str, form: str) -> int:
              "--quiet", f"--only-categories={','.join(LEAST)}", f"--chrome-flags={flags}", *options],
             check=True, env={**os.environ, "CHROME_PATH": "/usr/bin/chromium"},
         )  # fmt: skip
-        result = json.loads(report.read_text())
+        result = json.loads(report.read_text(encoding="utf-8"))
     scores = {name: round(100 * result["categories"][name]["score"]) for name in LEAST}
     figures = {name: result["audits"][name]["numericValue"] for name in FIGURES}
     print(json.dumps({"form": form, "pictures": shown, "scores": scores, "figures": figures}, indent=2))

@@ -136,7 +136,9 @@ def main() -> None:
         tiny_models.clip(folder / "clip", VIT_B_32)
         tiny_models.yolo(folder / "yolo11n.pt")
         profile = folder / "profile.toml"
-        profile.write_text(PROFILE.format(folder=folder, precision=', precision = "fp32"' if args.fp32 else ""))
+        profile.write_text(
+            PROFILE.format(folder=folder, precision=', precision = "fp32"' if args.fp32 else ""), encoding="utf-8"
+        )
         chosen = None if args.fp32 else bench(str(profile), seconds=args.seconds / 2)
         figures = bare(folder, profile, args.seconds)
         receiver, sender = multiprocessing.Pipe(duplex=False)

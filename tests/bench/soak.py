@@ -272,9 +272,11 @@ def run(folder: Path, minutes: float, warm_up: float) -> dict[str, Any]:
             if all
         },
         "errors": [error for client in clients for error in client.errors][:50],
-        "log": [line for line in (folder / "log").read_text().splitlines() if "ERROR" in line or "Traceback" in line][
-            :20
-        ],
+        "log": [
+            line
+            for line in (folder / "log").read_text(encoding="utf-8").splitlines()
+            if "ERROR" in line or "Traceback" in line
+        ][:20],
         "memory": memory,
     }
 
@@ -289,7 +291,7 @@ def main() -> int:
         report = run(Path(folder), options.minutes, options.warm_up)
     print(json.dumps(report, indent=2))
     if options.json:
-        options.json.write_text(json.dumps(report, indent=2) + "\n")
+        options.json.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
     flat = abs(report["memory"]["all"]["drift"]) <= ALLOWED
     return 0 if flat and not report["errors"] and not report["log"] else 1
 

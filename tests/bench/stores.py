@@ -114,7 +114,7 @@ def fill(options: argparse.Namespace, data: Path, library: SyntheticLibrary) -> 
     """Make the library and move it into each store; return how fast that was. What is there already stays, and how
     fast it came there is read from the folder."""
     notes = data / NOTES
-    report: dict[str, Any] = json.loads(notes.read_text()) if notes.exists() else {}
+    report: dict[str, Any] = json.loads(notes.read_text(encoding="utf-8")) if notes.exists() else {}
     with SqliteCatalog(data, create=True) as catalog:
         if catalog.counts()["images"] != library.images:
             say(f"writing {library.images:,} images")
@@ -135,7 +135,7 @@ def fill(options: argparse.Namespace, data: Path, library: SyntheticLibrary) -> 
             source = config_of(options, data, store).model_copy(update={"store": "embedded"})
             migrate(source, store, replace=True, progress=Quiet())
             report[store] = _rate(library.images, began)
-    notes.write_text(json.dumps(report))
+    notes.write_text(json.dumps(report), encoding="utf-8")
     return report
 
 

@@ -65,7 +65,9 @@ def machine() -> dict[str, Any]:
     processor = platform.processor() or platform.machine()
     if Path("/proc/cpuinfo").exists():
         names = [
-            line.split(":", 1)[1] for line in Path("/proc/cpuinfo").read_text().splitlines() if "model name" in line
+            line.split(":", 1)[1]
+            for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+            if "model name" in line
         ]
         processor = names[0].strip() if names else processor
     return {
@@ -104,9 +106,9 @@ def opened(data: VectorData, work: Path, costs: Costs = COSTS) -> tuple[FaissInd
         made = {"added_s": round(adding, 1), "saved_s": round(time.perf_counter() - began, 1)}
         made["most_bytes_own"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
         # A name that the index does not know is deleted by it at the next save, as it should be.
-        notes.write_text(json.dumps(made))
+        notes.write_text(json.dumps(made), encoding="utf-8")
         del index
-    made = json.loads(notes.read_text())
+    made = json.loads(notes.read_text(encoding="utf-8"))
     index = FaissIndex(space_of(data), costs=costs, folder=work)
     began = time.perf_counter()
     assert index.load(kept) == 1
@@ -298,7 +300,7 @@ def reporting(options: argparse.Namespace) -> Iterator[dict[str, Any]]:
     report["machine"]["load_after"] = round(os.getloadavg()[0], 1)
     text = json.dumps(report, indent=1, default=asdict)
     if options.json:
-        Path(options.json).write_text(text + "\n")
+        Path(options.json).write_text(text + "\n", encoding="utf-8")
     else:
         print(text)
 

@@ -102,10 +102,10 @@ def main() -> int:
         work = options.work or Path(made)
         work.mkdir(parents=True, exist_ok=True)
         ratios, wrong = measured(VectorData(options.rows), work)
-    kept: dict[str, Any] = json.loads(KEPT.read_text()) if KEPT.exists() else {}
+    kept: dict[str, Any] = json.loads(KEPT.read_text(encoding="utf-8")) if KEPT.exists() else {}
     if options.keep:
         kept["vectors"] = {"rows": options.rows, "ratios": {name: round(one, 3) for name, one in ratios.items()}}
-        KEPT.write_text(json.dumps(kept, indent=1) + "\n")
+        KEPT.write_text(json.dumps(kept, indent=1) + "\n", encoding="utf-8")
     elif kept["vectors"]["rows"] == options.rows:
         wrong += grown(ratios, kept["vectors"]["ratios"])
     for one in wrong:

@@ -144,10 +144,12 @@ def main() -> None:
         costs = fitted(found)
         report |= {"rows": options.rows, "timed": found, "costs": asdict(costs)}
     if options.write:
-        PLANNER.write_text(written(PLANNER.read_text(), costs))
+        PLANNER.write_text(written(PLANNER.read_text(encoding="utf-8"), costs), encoding="utf-8")
         here = report["machine"]
         about = f"Microseconds of the processor, timed / by the costs; {here['cores']} cores of {here['processor']}:"
-        ADR.write_text(between(ADR.read_text(), "costs", f"{about}\n\n{table(found, costs)}"))
+        ADR.write_text(
+            between(ADR.read_text(encoding="utf-8"), "costs", f"{about}\n\n{table(found, costs)}"), encoding="utf-8"
+        )
 
 
 if __name__ == "__main__":

@@ -225,12 +225,12 @@ def sizes(reports: Sequence[Report]) -> str:
 
 def write(folder: Path, where: Path, charts: Path) -> None:
     """Write what the reports in a folder say between the marks of a page, and charts into another folder."""
-    reports = [json.loads(path.read_text()) for path in folder.glob("vectors-*.json")]
+    reports = [json.loads(path.read_text(encoding="utf-8")) for path in folder.glob("vectors-*.json")]
     reports.sort(key=lambda report: report["rows"])
-    compared = [json.loads(path.read_text()) for path in folder.glob("peers-*.json")]
+    compared = [json.loads(path.read_text(encoding="utf-8")) for path in folder.glob("peers-*.json")]
     compared.sort(key=lambda report: report["rows"])
     whole = next(report for report in reports if "clients" in report)
-    page = where.read_text()
+    page = where.read_text(encoding="utf-8")
     page = between(page, "vectors: machine", machine(whole))
     page = between(page, "vectors: lookups", lookups(whole))
     page = between(page, "vectors: index", index(whole))
@@ -239,13 +239,13 @@ def write(folder: Path, where: Path, charts: Path) -> None:
     page = between(page, "vectors: sizes", sizes(reports))
     parts = [f"{report['rows']:,} vectors. {machine(report)}\n\n{peers(report)}" for report in compared]
     page = between(page, "vectors: peers", "\n\n".join(parts))
-    where.write_text(page)
+    where.write_text(page, encoding="utf-8")
     charts.mkdir(exist_ok=True)
     for name, content in {
         **by_share(whole, compared[-1] if compared else None),
         "vectors-size.svg": by_size(reports),
     }.items():
-        (charts / name).write_text(content)
+        (charts / name).write_text(content, encoding="utf-8")
 
 
 if __name__ == "__main__":

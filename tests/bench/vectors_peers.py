@@ -303,7 +303,7 @@ def measured_by(
     if not notes.exists():
         size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
         made = {"build_s": round(time.perf_counter() - began, 1), "disk_mb": size // 2**20}
-        notes.write_text(json.dumps({**made, "load": round(os.getloadavg()[0], 1)}))
+        notes.write_text(json.dumps({**made, "load": round(os.getloadavg()[0], 1)}), encoding="utf-8")
     say(f"{name} is there")
     us = asking(warmed(data, work))
     found: list[dict[str, Any]] = []
@@ -314,7 +314,7 @@ def measured_by(
         except CannotAnswer as error:
             found.append({**one, "error": str(error)})
         say(f"{name}: {found[-1]}")
-    return {"peer": name, **json.loads(notes.read_text()), "found": found}
+    return {"peer": name, **json.loads(notes.read_text(encoding="utf-8")), "found": found}
 
 
 def _beside(filtered: Filtered, ask: Ask, us: Any, total: int, budget_s: float) -> dict[str, Any]:
@@ -361,7 +361,7 @@ def main() -> None:
         return
     report: dict[str, Any] = {"machine": machine(), "rows": data.count, "peers": []}
     for name in names:
-        with tempfile.TemporaryFile("w+") as out:
+        with tempfile.TemporaryFile("w+", encoding="utf-8") as out:
             command = [sys.executable, __file__, "--alone", "--peers", name, "--work", str(options.work)]
             command += ["--rows", str(options.rows), "--dim", str(options.dim), "--queries", str(options.queries)]
             command += ["--filters", options.filters, "--budget", str(options.budget)]
@@ -372,7 +372,7 @@ def main() -> None:
             report["peers"].append(json.loads(lines[-1]) if not done.returncode else {"peer": name, "error": "failed"})
         report["machine"]["load_after"] = round(os.getloadavg()[0], 1)
         if options.json:
-            Path(options.json).write_text(json.dumps(report, indent=1) + "\n")
+            Path(options.json).write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
     if not options.json:
         print(json.dumps(report, indent=1))
 

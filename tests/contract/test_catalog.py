@@ -317,7 +317,9 @@ def test_a_calibration_belongs_to_the_space_that_is_searched(catalog: Catalog, r
 def test_sqlite_refuses_a_second_process_that_would_write(sqlite: SqliteCatalog) -> None:
     code = f"from search.catalog.sqlite_catalog import SqliteCatalog\nfrom pathlib import Path\nwith SqliteCatalog(Path({str(sqlite.data)!r})).write_lock(): pass"  # fmt: skip  # noqa: E501
     with sqlite.write_lock():
-        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+        done = subprocess.run(
+            [sys.executable, "-c", code], capture_output=True, text=True, check=False, encoding="utf-8"
+        )
         assert "Conflict" in done.stderr
         with pytest.raises(Conflict), sqlite.write_lock():
             pass
@@ -400,7 +402,7 @@ def test_it_is_told_what_the_catalogue_takes(catalog: Catalog, root: Root) -> No
 def test_sqlite_refuses_a_file_that_is_no_catalogue_of_ours_and_leaves_it_alone(tmp_path: Path, kind: str) -> None:
     path = tmp_path / FILE
     if kind == "text":
-        path.write_text("These are my notes. " * 300)
+        path.write_text("These are my notes. " * 300, encoding="utf-8")
     elif kind == "foreign":
         with sqlite3.connect(path) as other:
             other.execute("CREATE TABLE mine (x)")

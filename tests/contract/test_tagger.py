@@ -77,7 +77,9 @@ def test_a_captioner_answers_for_every_picture(profile: Profile) -> None:
 def test_a_profile_of_one_s_own_takes_another_adapter(profile: Profile, tmp_path: Path) -> None:
     from search.encoders import adapter
 
-    (tmp_path / "mine.toml").write_text('base = "lite"\nembedding = {library = "lite", model = "mine.npz"}\n')
+    (tmp_path / "mine.toml").write_text(
+        'base = "lite"\nembedding = {library = "lite", model = "mine.npz"}\n', encoding="utf-8"
+    )
     with pytest.raises(ConfigError, match=r"mine\.npz"):
         open_profile(str(tmp_path / "mine.toml"))
     changed = adapter.load()
@@ -106,7 +108,7 @@ def test_a_profile_of_one_s_own_takes_another_adapter(profile: Profile, tmp_path
     ],
 )
 def test_a_file_that_is_no_profile_is_refused_with_the_reason(tmp_path: Path, content: str) -> None:
-    (tmp_path / "bad.toml").write_text(content)
+    (tmp_path / "bad.toml").write_text(content, encoding="utf-8")
     with pytest.raises(ConfigError, match=r"bad\.toml"):
         open_profile(str(tmp_path / "bad.toml"))
     with pytest.raises(ConfigError, match="no profile"):

@@ -446,7 +446,7 @@ while True:
 def test_a_process_that_is_killed_while_it_saves_leaves_what_it_saved_before(tmp_path: Path) -> None:
     for delay in (0.0, 0.013, 0.027, 0.041):
         with subprocess.Popen(
-            [sys.executable, "-c", SAVES, str(tmp_path)], stdout=subprocess.PIPE, text=True
+            [sys.executable, "-c", SAVES, str(tmp_path)], stdout=subprocess.PIPE, text=True, encoding="utf-8"
         ) as process:
             assert process.stdout is not None
             for _ in range(12):

@@ -28,6 +28,7 @@ def run(*args: object, status: int = 0, **environment: str) -> subprocess.Comple
         timeout=120,
         check=False,
         env={**os.environ, **environment},
+        encoding="utf-8",
     )
     assert done.returncode == status, done.stderr
     return done
@@ -44,7 +45,7 @@ def config(tmp_path_factory: pytest.TempPathFactory) -> Config:
 
 def test_index_prints_its_document_and_names_rejected_files(tmp_path: Path) -> None:
     save(tmp_path / "photos" / "a.jpg")
-    (tmp_path / "photos" / "bad.jpg").write_text("no picture")
+    (tmp_path / "photos" / "bad.jpg").write_text("no picture", encoding="utf-8")
     report = document("index", tmp_path / "photos", "--data", tmp_path / "library", status=1)
     assert report["indexed"] == 1
     assert report["rejected"] == [{"path": "bad.jpg", "reason": report["rejected"][0]["reason"]}]
@@ -151,7 +152,7 @@ def a_key() -> str:
 
 
 def test_a_file_that_is_no_library_is_left_as_it_is(tmp_path: Path) -> None:
-    (tmp_path / "catalog.sqlite").write_text("my notes, which are no database of any kind" * 10)
+    (tmp_path / "catalog.sqlite").write_text("my notes, which are no database of any kind" * 10, encoding="utf-8")
     before = (tmp_path / "catalog.sqlite").read_bytes()
     assert "catalogue" in run("status", "--data", tmp_path, status=2).stderr
     assert (tmp_path / "catalog.sqlite").read_bytes() == before
@@ -166,10 +167,10 @@ def test_a_port_in_use_is_said(config: Config) -> None:
 def test_options_come_from_the_file_the_environment_and_flags_in_that_order(config: Config, tmp_path: Path) -> None:
     data = tmp_path / "library"
     data.mkdir()
-    (data / "snapseek.toml").write_text('batch_size = "many"')
+    (data / "snapseek.toml").write_text('batch_size = "many"', encoding="utf-8")
     assert "batch_size" in run("status", "--data", data, status=2).stderr
     assert "no library" in run("status", "--data", data, status=2, SNAPSEEK_BATCH_SIZE="4").stderr
-    (data / "snapseek.toml").write_text("nonsense = 1")
+    (data / "snapseek.toml").write_text("nonsense = 1", encoding="utf-8")
     assert "nonsense" in run("status", "--data", data, status=2).stderr
 
 
@@ -201,8 +202,11 @@ def test_an_interrupted_run_says_so_and_can_be_gone_on_with(tmp_path: Path) -> N
         save(tmp_path / "photos" / f"{number}.jpg")
     process = subprocess.Popen(
         [COMMAND, "index", str(tmp_path / "photos"), "--data", str(tmp_path / "library")],
-        stderr=subprocess.PIPE, text=True, start_new_session=True, env={**os.environ, "SNAPSEEK_BATCH_SIZE": "4"},
-    )  # fmt: skip
+        stderr=subprocess.PIPE,
+        start_new_session=True,
+        env={**os.environ, "SNAPSEEK_BATCH_SIZE": "4"},
+        encoding="utf-8",
+    )
     time.sleep(3)
     os.killpg(process.pid, signal.SIGINT)
     _, errors = process.communicate(timeout=60)

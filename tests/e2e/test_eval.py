@@ -51,13 +51,13 @@ def described(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for path in sorted(shown.rglob("*.*")):
         if path.is_file() and path.parent != shown:
             path.rename(shown / path.name)
-    (shown / "captions.json").write_text(json.dumps(flat))
-    (shown / "labels.json").write_text(json.dumps(LABELS))
+    (shown / "captions.json").write_text(json.dumps(flat), encoding="utf-8")
+    (shown / "labels.json").write_text(json.dumps(LABELS), encoding="utf-8")
     places = folder / "places"
     (places / "garage").mkdir(parents=True)
     (places / "garage" / "motorcycle.png").write_bytes((shown / "motorcycle_left.png").read_bytes())
     scenes = {"garage": {"places365": ["garage/indoor"], "indoor": True}}
-    (places / "scenes.json").write_text(json.dumps({"scenes": scenes}))
+    (places / "scenes.json").write_text(json.dumps({"scenes": scenes}), encoding="utf-8")
     return folder
 
 
@@ -73,7 +73,7 @@ def figures(report: Report) -> dict[tuple[str, str, str], float]:
 
 def test_a_folder_is_measured_kept_shown_and_compared(described: Path, tmp_path: Path) -> None:
     page, kept = tmp_path / "quality.md", tmp_path / "quality.json"
-    page.write_text(f"{results.BEGIN}\n{results.END}\n")
+    page.write_text(f"{results.BEGIN}\n{results.END}\n", encoding="utf-8")
     text = run("eval", described, "--profile", "lite", "--questions", 8, "--keep", kept, "--page", page)
     report = results.read(kept)
     assert [(one.name, one.pictures) for one in report.sets] == [("places", 1), ("shown", 11)]
@@ -87,10 +87,10 @@ def test_a_folder_is_measured_kept_shown_and_compared(described: Path, tmp_path:
     assert ("latency", "blend", "p95 ms") in found
     assert {(row.label, row.there) for row in report.labels} >= {("cat", 1), ("person", 2), ("tripod", 1)}
     assert {row.other for row in report.comparisons} == {"vector", "keyword"}
-    assert results.tables(report) in page.read_text()
+    assert results.tables(report) in page.read_text(encoding="utf-8")
     assert results.tables(report) in text
-    assert "ginger" not in kept.read_text()
-    assert "chelsea" not in kept.read_text()
+    assert "ginger" not in kept.read_text(encoding="utf-8")
+    assert "chelsea" not in kept.read_text(encoding="utf-8")
 
     report.figures = [
         replace(one, estimate=replace(one.estimate, value=0.0, low=0.0, high=0.0)) if one.part == "objects" else one
@@ -136,7 +136,7 @@ def test_what_cannot_be_measured_is_said(described: Path, tmp_path: Path) -> Non
         evaluate(None, described, only=["speed"], progress=Quiet())
     (tmp_path / "other").mkdir()
     (tmp_path / "other" / "page.png").write_bytes((described / "shown" / "page.png").read_bytes())
-    (tmp_path / "other" / "captions.json").write_text('{"page.png": ["a page"]}')
+    (tmp_path / "other" / "captions.json").write_text('{"page.png": ["a page"]}', encoding="utf-8")
     index(tmp_path / "library", described / "places", profile="lite")
     with pytest.raises(ConfigError, match="none of the pictures"):
         evaluate(load_config(data=tmp_path / "library"), tmp_path / "other", progress=Quiet())
@@ -156,7 +156,8 @@ def random_clip(tmp_path_factory: pytest.TempPathFactory) -> str:
     profile.write_text(
         '[embedding]\nlibrary = "open_clip"\nmodel = "clip"\nruntime = "torch"\n'
         '[objects]\nlibrary = "lite"\n[scenes]\nlibrary = "zero-shot"\n[colors]\nlibrary = "palette"\n'
-        '[captions]\nlibrary = "composed"\n'
+        '[captions]\nlibrary = "composed"\n',
+        encoding="utf-8",
     )
     return str(profile)
 
@@ -180,7 +181,7 @@ def test_relevance_is_fitted_to_a_library(described: Path, random_clip: str, tmp
     shown.mkdir()
     for name in said:
         (shown / name).symlink_to(described / "shown" / name)
-    (shown / "captions.json").write_text(json.dumps(said))
+    (shown / "captions.json").write_text(json.dumps(said), encoding="utf-8")
     queries = [(text, name) for name, texts in said.items() for text in texts]
 
     with open_services(load_config(data=tmp_path / "library")) as services:
@@ -203,7 +204,7 @@ def test_relevance_is_fitted_to_a_library(described: Path, random_clip: str, tmp
         run("calibrate", "--forget", "--data", tmp_path / "library")
         services.refresh()
         assert kept() == before
-    (shown / "captions.json").write_text(json.dumps({"coins.png": ["old coins"]}))
+    (shown / "captions.json").write_text(json.dumps({"coins.png": ["old coins"]}), encoding="utf-8")
     assert (
         "at least 50 are needed"
         in CliRunner().invoke(main, ["calibrate", str(shown), "--data", str(tmp_path / "library")]).output

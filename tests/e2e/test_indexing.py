@@ -96,9 +96,9 @@ def test_broken_files_are_named_and_the_rest_goes_on(tmp_path: Path) -> None:
     whole = save(source / "cut.jpg", a_picture(3, (400, 300))).read_bytes()
     (source / "cut.jpg").write_bytes(whole[: len(whole) // 2])
     (source / "empty.png").write_bytes(b"")
-    (source / "text.jpg").write_text("no picture")
-    (source / "drawing.svg").write_text("<svg/>")
-    (source / "notes.txt").write_text("passed over")
+    (source / "text.jpg").write_text("no picture", encoding="utf-8")
+    (source / "drawing.svg").write_text("<svg/>", encoding="utf-8")
+    (source / "notes.txt").write_text("passed over", encoding="utf-8")
 
     for _ in range(2):  # the second run knows them, and names them again
         report = index(tmp_path / "library", source)
@@ -262,11 +262,12 @@ def test_a_run_that_is_killed_anywhere_loses_at_most_its_batch(tmp_path: Path) -
             os.killpg(process.pid, signal.SIGKILL)
             killed += 1
         process.wait()
-        kept = images(library)
-        assert kept % 8 == 0 or kept == 160
+        lost, kept = kept, images(library)
+        # A run's first batch is half as large, so that it is written soon.
+        assert kept == 160 or (kept - lost) % 8 in (0, 4)
         assert is_sound(library)
     assert killed, "each run had ended before it was killed"
-    done = subprocess.run(command, capture_output=True, text=True, check=True, env=environment)
+    done = subprocess.run(command, capture_output=True, text=True, check=True, env=environment, encoding="utf-8")
     report = json.loads(done.stdout)
     assert report["unchanged"] == kept > 0
     assert report["indexed"] == 160 - kept

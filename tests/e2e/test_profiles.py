@@ -65,7 +65,7 @@ def copied(base: Path, tmp_path: Path) -> Callable[[str], Path]:
 
 def write(path: Path, **changes: str) -> str:
     tables = OWN | changes
-    path.write_text("\n".join(f"[{task}]\n{table}" for task, table in tables.items()))
+    path.write_text("\n".join(f"[{task}]\n{table}" for task, table in tables.items()), encoding="utf-8")
     return str(path)
 
 

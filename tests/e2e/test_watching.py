@@ -31,7 +31,7 @@ PROFILE = '[embedding]\nlibrary = "lite"\n'
 @pytest.fixture(scope="module")
 def profile(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("profile") / "profile.toml"
-    path.write_text(PROFILE)
+    path.write_text(PROFILE, encoding="utf-8")
     return path
 
 
@@ -100,7 +100,7 @@ def test_what_comes_changes_moves_and_goes_is_seen(config: Config, photos: Path)
         for number in range(12):
             save(photos / "burst" / f"{number}.png", a_picture(number))
         save(photos / ".hidden" / "no.png")
-        (photos / "notes.txt").write_text("no picture")
+        (photos / "notes.txt").write_text("no picture", encoding="utf-8")
         burst = {f"burst/{number}.png" for number in range(12)}
         becomes(config, "first.png", *burst)
         # A run tells of what it wrote when all of it is to be found as well.
@@ -188,7 +188,8 @@ def test_what_is_no_folder_is_not_watched(config: Config, photos: Path) -> None:
 def test_file_systems_of_other_machines_are_known(tmp_path: Path) -> None:
     mounts = tmp_path / "mounts"
     mounts.write_text(
-        "/dev/sda / ext4 rw 0 0\nnas:/p /mnt/my\\040nas nfs4 rw 0 0\n//x /mnt/my\\040nas/in cifs rw 0 0\n"
+        "/dev/sda / ext4 rw 0 0\nnas:/p /mnt/my\\040nas nfs4 rw 0 0\n//x /mnt/my\\040nas/in cifs rw 0 0\n",
+        encoding="utf-8",
     )
     assert [is_remote(Path(path), mounts) for path in ("/mnt/my nas/a", "/mnt/my nas/in/b", "/mnt", "/home")] == [
         True, True, False, False,

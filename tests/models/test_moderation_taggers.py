@@ -72,7 +72,7 @@ def test_a_missing_package_is_named_with_what_to_install(
     monkeypatch.setattr(Weights, "path", property(lambda self: None))
     library = {"adult": "opennsfw", "nudity": "nudenet"}[task]
     profile = tmp_path / "own.toml"
-    profile.write_text(f'base = "lite"\n[{task}]\nlibrary = "{library}"\n')
+    profile.write_text(f'base = "lite"\n[{task}]\nlibrary = "{library}"\n', encoding="utf-8")
     with pytest.raises(ModelUnavailable, match=rf"{weights.name}.*snapseek\[{extra}\]"):
         open_profile(str(profile))
 
@@ -81,7 +81,7 @@ def test_what_reaches_the_threshold_is_in_the_queue_and_on_its_page(tmp_path: Pa
     """Profile, index, tag, threshold, queue and page; the threshold is lowered to what harmless photos reach."""
     profile = tmp_path / "own.toml"
     tables = '[adult]\nlibrary = "opennsfw"\nthreshold = 0.0\n[nudity]\nlibrary = "nudenet"\nthreshold = 0.0\n'
-    profile.write_text(f'base = "lite"\n{tables}')
+    profile.write_text(f'base = "lite"\n{tables}', encoding="utf-8")
     folder = tmp_path / "photos"
     folder.mkdir()
     shutil.copy(next(path for path in photos(tmp_path / "all").rglob("astronaut.png")), folder)

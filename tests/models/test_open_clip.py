@@ -143,7 +143,7 @@ def test_int8_is_near_enough_or_refused(
 def test_a_folder_without_a_whole_model_is_said(made, tmp_path: Path) -> None:
     with pytest.raises(ModelUnavailable, match="no model of open_clip"):
         OpenClipEncoder(tmp_path, spec())
-    (tmp_path / "open_clip_config.json").write_text(json.dumps({"model_cfg": tiny_models.CLIP}))
+    (tmp_path / "open_clip_config.json").write_text(json.dumps({"model_cfg": tiny_models.CLIP}), encoding="utf-8")
     with pytest.raises(ModelUnavailable, match="cannot be loaded"):
         OpenClipEncoder(tmp_path, spec()).encode_texts(["a dog"])
     with pytest.raises(ConfigError, match="CUDA"):

@@ -150,7 +150,7 @@ def hub(repositories: Mapping[str, Mapping[str, Files]]) -> Iterator[Hub]:
 
 def a_profile(folder: Path, revision: str = "main") -> Path:
     path = folder / "own.toml"
-    path.write_text(PROFILE.format(revision=revision))
+    path.write_text(PROFILE.format(revision=revision), encoding="utf-8")
     return path
 
 
@@ -164,7 +164,13 @@ def run(endpoint: str, home: Path, *args: object, status: int = 0, offline: str 
         "NO_PROXY": "*",
     }
     done = subprocess.run(
-        [COMMAND, *map(str, args)], capture_output=True, text=True, timeout=120, check=False, env=environment
+        [COMMAND, *map(str, args)],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+        env=environment,
+        encoding="utf-8",
     )
     assert done.returncode == status, done.stderr
     assert "Traceback" not in done.stderr

@@ -27,7 +27,7 @@ def a_config(store: str, urls: str, data: Path, **options: object) -> Config:
     """Return the options of a library of that folder's name, on a cluster of the test's own."""
     data.mkdir(parents=True)
     profile = data / "profile.toml"
-    profile.write_text(PROFILE)
+    profile.write_text(PROFILE, encoding="utf-8")
     return load_config(
         data=data,
         profile=str(profile),

@@ -36,7 +36,7 @@ class FaultLog:
         if not self._entries:
             return
         if path := os.environ.get(VARIABLE):
-            Path(path).write_text(self.table())
+            Path(path).write_text(self.table(), encoding="utf-8")
         else:
             sys.stdout.write(f"\n{self.table()}")
 

@@ -65,7 +65,7 @@ class Server:
 
     def wait_until_up(self) -> None:
         def is_up() -> bool:
-            assert self._process.poll() is None, self.log.read_text()
+            assert self._process.poll() is None, self.log.read_text(encoding="utf-8")
             return self.get("/healthz").status == 200
 
         wait_for("snapseek serve to listen", is_up, 60)
@@ -133,7 +133,7 @@ class Run(AbstractContextManager["Run"]):
     def finish(self, timeout_s: float = 120) -> Any:
         """Wait for its end, which has to be a good one, and return what it printed."""
         printed, _ = self._process.communicate(timeout=timeout_s)
-        assert self._process.returncode == 0, self._log.read_text()
+        assert self._process.returncode == 0, self._log.read_text(encoding="utf-8")
         return json.loads(printed)
 
     def pause(self) -> None:

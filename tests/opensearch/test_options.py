@@ -57,7 +57,9 @@ def test_no_secret_stands_in_what_is_said_of_it(tmp_path: Path, options: dict) -
 
 
 def test_a_password_is_not_shown_and_comes_from_the_environment_or_the_file(tmp_path: Path, monkeypatch) -> None:
-    (tmp_path / "snapseek.toml").write_text(f'opensearch_user = "ann"\nopensearch_password = "{SECRET}"\n')
+    (tmp_path / "snapseek.toml").write_text(
+        f'opensearch_user = "ann"\nopensearch_password = "{SECRET}"\n', encoding="utf-8"
+    )
     config = load_config(data=tmp_path)
     assert config.opensearch_password.get_secret_value() == SECRET
     monkeypatch.setenv("SNAPSEEK_OPENSEARCH_PASSWORD", f"{SECRET} 2")

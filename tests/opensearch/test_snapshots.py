@@ -61,7 +61,13 @@ def run(step: str, **variables: str) -> str:
     """Run a block of the guide and return what it says."""
     script = f"set -euo pipefail\n{commands()[step]}"
     done = subprocess.run(
-        ["bash", "-c", script], env=os.environ | variables, capture_output=True, text=True, timeout=120, check=False
+        ["bash", "-c", script],
+        env=os.environ | variables,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+        encoding="utf-8",
     )
     assert done.returncode == 0, f"{step}: {done.stdout}{done.stderr}"
     return done.stdout

@@ -66,13 +66,13 @@ def proxy(opensearch_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iter
     folder = tmp_path_factory.mktemp("tls")
     ca = authority(folder, "ca")
     certificate(folder, ca)
-    (folder / "users").write_text(f"{USER}:{{PLAIN}}{PASSWORD}\n")
+    (folder / "users").write_text(f"{USER}:{{PLAIN}}{PASSWORD}\n", encoding="utf-8")
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     user = "user root;" if os.geteuid() == 0 else ""  # who may read the folder
     settings = CONFIGURATION.format(folder=folder, port=port, upstream=opensearch_url, user=user)
-    (folder / "nginx.conf").write_text(settings)
+    (folder / "nginx.conf").write_text(settings, encoding="utf-8")
     with subprocess.Popen([NGINX, "-c", folder / "nginx.conf", "-e", folder / "error.log"]) as nginx:
         try:
             wait_for(port, nginx)
@@ -97,7 +97,7 @@ def certificate(folder: Path, ca: Path) -> None:
     """Make server.pem and server.key for 127.0.0.1."""
     openssl("req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-subj", "/CN=127.0.0.1",
             "-keyout", folder / "server.key", "-out", folder / "server.csr")  # fmt: skip
-    (folder / "extensions").write_text("subjectAltName=IP:127.0.0.1\nauthorityKeyIdentifier=keyid\n")
+    (folder / "extensions").write_text("subjectAltName=IP:127.0.0.1\nauthorityKeyIdentifier=keyid\n", encoding="utf-8")
     openssl("x509", "-req", "-in", folder / "server.csr", "-CA", ca, "-CAkey", ca.with_suffix(".key"), "-days", 2,
             "-CAcreateserial", "-extfile", folder / "extensions", "-out", folder / "server.pem")  # fmt: skip
 
@@ -126,7 +126,7 @@ def test_the_right_authority_and_password_let_us_in(proxy, prefix, client_of) ->
 
 
 def test_the_password_may_come_from_a_file(proxy, client_of, tmp_path) -> None:
-    (tmp_path / "password").write_text(f"{PASSWORD}\n")
+    (tmp_path / "password").write_text(f"{PASSWORD}\n", encoding="utf-8")
     client = as_ann(proxy, client_of, password="", password_file=str(tmp_path / "password"))
     assert client.call(lambda raw: raw.cluster.health())["status"]
 
@@ -188,7 +188,7 @@ def test_a_file_that_is_missing_is_named_with_its_option(tmp_path, option: str) 
 
 
 def test_a_file_without_a_certificate_is_no_authority(tmp_path) -> None:
-    (tmp_path / "ca").write_text("nothing")
+    (tmp_path / "ca").write_text("nothing", encoding="utf-8")
     with pytest.raises(ConfigError, match=r"opensearch_ca: .*has no certificate"):
         connect(load_config(data=tmp_path, opensearch_ca=str(tmp_path / "ca")))
 
@@ -203,6 +203,7 @@ def test_the_status_command_does_not_show_the_password(tmp_path) -> None:
             capture_output=True,
             text=True,
             check=True,
+            encoding="utf-8",
         )
         assert PASSWORD not in done.stdout + done.stderr
     assert json.loads(done.stdout)["images"] == 0

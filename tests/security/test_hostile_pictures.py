@@ -154,7 +154,7 @@ def run(*_: object) -> None:
 
 
 def write(path: str, *_: object) -> None:
-    Path(path).write_text("here")
+    Path(path).write_text("here", encoding="utf-8")
 
 
 def delete(path: str, *_: object) -> None:
@@ -183,10 +183,10 @@ def sandboxed() -> bool:
 @pytest.mark.parametrize("attack", [connect, run, write, delete])
 def test_a_decoder_that_is_taken_over_reaches_nothing(pool: DecodePool, attack, tmp_path: Path) -> None:
     there = tmp_path / "there"
-    there.write_text("mine")
+    there.write_text("mine", encoding="utf-8")
     with pytest.raises(PermissionError):
         pool.result(pool._schedule(attack, str(there), SIDE))
-    assert there.read_text() == "mine"
+    assert there.read_text(encoding="utf-8") == "mine"
     assert pool.result(pool._schedule(read, str(there), SIDE)) == 4
 
 

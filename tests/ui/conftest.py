@@ -127,7 +127,9 @@ def axe(tmp_path_factory: pytest.TempPathFactory) -> str:
     if npm is None:
         pytest.skip("needs npm (Debian: npm), which fetches axe-core")
     folder = tmp_path_factory.mktemp("axe")
-    done = subprocess.run([npm, "pack", AXE, "--silent"], cwd=folder, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [npm, "pack", AXE, "--silent"], cwd=folder, capture_output=True, text=True, check=False, encoding="utf-8"
+    )
     assert done.returncode == 0, done.stderr
     (archive,) = folder.glob("*.tgz")
     with tarfile.open(archive) as packed:

@@ -35,7 +35,7 @@ def test_every_language_says_the_same_with_the_same_values(language: str) -> Non
 
 def test_every_text_is_used_and_every_used_text_is_there() -> None:
     known = set(words_of("en"))
-    sources = "\n".join(path.read_text() for path in (*UI.glob("*.py"), *UI.glob("templates/*")))
+    sources = "\n".join(path.read_text(encoding="utf-8") for path in (*UI.glob("*.py"), *UI.glob("templates/*")))
     named = set(re.findall(r"""["']([a-z]+\.[a-z-]+)["']""", sources)) & known
     prefixes = {match[1] for match in re.finditer(r"""["']([a-z]+\.(?:[a-z]+-)?)["'] ~|f"([a-z]+\.)\{""", sources)}
     prefixes |= set(re.findall(r'f"([a-z]+\.)\{', sources))
@@ -49,7 +49,7 @@ def test_every_text_is_used_and_every_used_text_is_there() -> None:
 
 def test_no_template_holds_a_text_of_its_own() -> None:
     for path in UI.glob("templates/*"):
-        plain = re.sub(r"\{%.*?%\}|\{\{.*?\}\}|\{#.*?#\}", " ", path.read_text(), flags=re.DOTALL)
+        plain = re.sub(r"\{%.*?%\}|\{\{.*?\}\}|\{#.*?#\}", " ", path.read_text(encoding="utf-8"), flags=re.DOTALL)
         bare = re.sub(r"<[^>]*>", " ", plain)
         words = set(re.findall(r"[A-Za-z]{2,}", re.sub(r"&[a-z]+;", " ", bare))) - {
             "Snapseek",

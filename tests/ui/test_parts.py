@@ -58,7 +58,7 @@ def test_a_library_without_copies_says_so(client: TestClient) -> None:
 def test_copies_stand_beside_each_other_with_their_differences() -> None:
     images = an_image(ordinal=1, files=[HOSTILE_NAME]), an_image(ordinal=2, files=["b.png"])
     groups = DuplicateGroups([Group(images, ((), ("colour: grey", "format: PNG, not JPEG")))], 30, "7", 1.0)
-    around = PageView("en", {}, "", "/duplicates", (), (), has_results=False)
+    around = PageView("en", {}, "", "/duplicates", True, "", True, (), (), has_results=False)
     view = duplicates_view(words_of("en"), groups, here_url="/duplicates")
     text = templates.get_template("duplicates.html").render(
         view=view, t=words_of("en"), page=around, library=None, box="", fragment=False

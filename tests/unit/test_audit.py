@@ -50,7 +50,7 @@ def test_what_is_vulnerable_is_named_with_what_mends_it(audit: ModuleType, capsy
 
 def test_where_nobody_can_be_asked_that_is_said_and_no_failure(tmp_path: Path) -> None:
     lock = tmp_path / "requirements.lock"
-    lock.write_text(f"example==1.0 --hash=sha256:{'0' * 64}\n")
+    lock.write_text(f"example==1.0 --hash=sha256:{'0' * 64}\n", encoding="utf-8")
     nobody = {**os.environ, "HTTPS_PROXY": "http://127.0.0.1:9", "HTTP_PROXY": "http://127.0.0.1:9", "NO_PROXY": ""}
     done = subprocess.run(
         [sys.executable, str(SCRIPT), str(lock)],
@@ -59,6 +59,7 @@ def test_where_nobody_can_be_asked_that_is_said_and_no_failure(tmp_path: Path) -
         text=True,
         check=False,
         timeout=240,
+        encoding="utf-8",
     )
     assert done.returncode == 75, done.stderr
     assert "not audited" in done.stdout

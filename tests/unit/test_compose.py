@@ -11,7 +11,7 @@ from ruamel.yaml import YAML
 from search.config import load_config
 
 ROOT = Path(__file__).parents[2]
-TEXT = (ROOT / "docker-compose.yml").read_text()
+TEXT = (ROOT / "docker-compose.yml").read_text(encoding="utf-8")
 CLUSTER = ("os1", "os2", "os3")
 NODES = ("opensearch", *CLUSTER)
 
@@ -40,7 +40,7 @@ def options_of(compose: dict, **variables: str) -> dict[str, str]:
 
 def test_the_compose_file_is_valid_by_the_official_schema(compose: dict) -> None:
     vendored = files("check_jsonschema") / "builtin_schemas" / "vendor" / "compose-spec.json"
-    jsonschema.validate(compose, json.loads(vendored.read_text()))
+    jsonschema.validate(compose, json.loads(vendored.read_text(encoding="utf-8")))
 
 
 def test_every_service_has_a_health_check_and_a_pinned_image(compose: dict) -> None:

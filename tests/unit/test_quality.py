@@ -29,7 +29,7 @@ ROOT = Path(__file__).parents[2]
 
 def written(folder: Path, **documents: object) -> Path:
     for name, document in documents.items():
-        (folder / f"{name}.json").write_text(json.dumps(document))
+        (folder / f"{name}.json").write_text(json.dumps(document), encoding="utf-8")
     return folder
 
 
@@ -66,7 +66,7 @@ def test_data_sets_and_subfolders_are_measured_apart(tmp_path: Path) -> None:
         captions={f"{name}.jpg": [name] for name in "abc"},
         sources={"a.jpg": {"dataset": "One"}, "b.jpg": {"dataset": "Two"}, "c.jpg": {"dataset": "Two"}},
     )
-    (tmp_path / "absent.txt").write_text("# none of these\na unicorn\n\n")
+    (tmp_path / "absent.txt").write_text("# none of these\na unicorn\n\n", encoding="utf-8")
     truths = read_truth(tmp_path)
     assert [(truth.name, len(truth.pictures)) for truth in truths] == [("photos, One", 1), ("photos, Two", 2)]
     assert truths[0].absent == ("a unicorn",)
@@ -76,7 +76,7 @@ def test_data_sets_and_subfolders_are_measured_apart(tmp_path: Path) -> None:
 @pytest.mark.parametrize("text", ["[]", "{", '{"a.jpg": 3}'])
 def test_a_file_of_another_form_is_an_error_that_names_it(tmp_path: Path, text: str) -> None:
     save(tmp_path / "a.jpg")
-    (tmp_path / "captions.json").write_text(text)
+    (tmp_path / "captions.json").write_text(text, encoding="utf-8")
     with pytest.raises(ConfigError, match=str(tmp_path)):
         read_truth(tmp_path)
 
@@ -224,10 +224,10 @@ def test_other_pictures_or_questions_are_not_compared(other: dict[str, object]) 
 
 def test_tables_stand_between_the_markers_of_a_page(tmp_path: Path) -> None:
     page = tmp_path / "quality.md"
-    page.write_text(f"# Quality\n\n{results.BEGIN}\nold\n{results.END}\nafter\n")
+    page.write_text(f"# Quality\n\n{results.BEGIN}\nold\n{results.END}\nafter\n", encoding="utf-8")
     results.write_page(a_report(recall=0.5), page)
     results.write_page(a_report(recall=0.5), page)
-    text = page.read_text()
+    text = page.read_text(encoding="utf-8")
     assert text.startswith(f"# Quality\n\n{results.BEGIN}\n")
     assert text.endswith(f"{results.END}\nafter\n")
     assert "old" not in text
@@ -238,13 +238,13 @@ def test_tables_stand_between_the_markers_of_a_page(tmp_path: Path) -> None:
 
 
 def test_a_file_that_is_no_result_is_an_error(tmp_path: Path) -> None:
-    (tmp_path / "a.json").write_text("{}")
+    (tmp_path / "a.json").write_text("{}", encoding="utf-8")
     with pytest.raises(ConfigError, match="no result"):
         results.read(tmp_path / "a.json")
 
 
 def test_the_page_shows_the_kept_result_which_is_numbers_alone() -> None:
     kept = results.read(ROOT / "docs" / "quality.json")
-    page = (ROOT / "docs" / "quality.md").read_text()
+    page = (ROOT / "docs" / "quality.md").read_text(encoding="utf-8")
     assert results.tables(kept) in page
-    assert ".jpg" not in (ROOT / "docs" / "quality.json").read_text()
+    assert ".jpg" not in (ROOT / "docs" / "quality.json").read_text(encoding="utf-8")

@@ -28,7 +28,7 @@ def test_size_time_and_inode_come_with_a_file(tmp_path: Path) -> None:
 def test_other_files_and_hidden_ones_are_passed_over(tmp_path: Path) -> None:
     for name in ("notes.txt", "data.json", ".hidden.jpg", ".thumbs/x.jpg", "README"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
-        (tmp_path / name).write_text("text")
+        (tmp_path / name).write_text("text", encoding="utf-8")
     assert paths(tmp_path) == []
 
 

@@ -85,7 +85,7 @@ def test_a_damaged_snapshot_is_passed_over(file: Path, rows_read: list[int], dam
     elif damage == "gone":
         data.unlink()
     else:
-        (folder / "state.json").write_text("{" if damage == "state" else "")
+        (folder / "state.json").write_text("{" if damage == "state" else "", encoding="utf-8")
     assert dogs(file) == 29
     assert rows_read[0] == len(RECORDS)
 

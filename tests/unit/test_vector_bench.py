@@ -77,16 +77,16 @@ def test_the_index_is_measured_and_the_page_written(
     }
     results = work / "results"
     results.mkdir()
-    (results / f"vectors-{ROWS}.json").write_text(json.dumps(report))
-    (results / f"peers-{ROWS}.json").write_text(json.dumps(peers))
+    (results / f"vectors-{ROWS}.json").write_text(json.dumps(report), encoding="utf-8")
+    (results / f"peers-{ROWS}.json").write_text(json.dumps(peers), encoding="utf-8")
     page = work / "performance.md"
-    page.write_text(vectors_page.PAGE.read_text())
+    page.write_text(vectors_page.PAGE.read_text(encoding="utf-8"), encoding="utf-8")
     vectors_page.write(results, page, work / "charts")
-    text = page.read_text()
+    text = page.read_text(encoding="utf-8")
     assert "| numpy, scan |" in text
     assert "| **plan** |" in text
     for drawn in (work / "charts").glob("*.svg"):
-        assert ET.fromstring(drawn.read_text()).tag.endswith("svg")  # noqa: S314 (it is ours)
+        assert ET.fromstring(drawn.read_text(encoding="utf-8")).tag.endswith("svg")  # noqa: S314 (it is ours)
 
 
 def _numpy(library: vectors_peers.Library) -> dict[str, vectors_peers.Ask]:
@@ -112,8 +112,8 @@ def test_costs_are_found_again_from_what_they_say() -> None:
 
 def test_fitted_costs_take_their_place_in_the_source(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     other = Costs(**dict.fromkeys(asdict(COSTS), 7.0))
-    source = vectors_costs.written(vectors_costs.PLANNER.read_text(), other)
-    (tmp_path / "another_planner.py").write_text(source)
+    source = vectors_costs.written(vectors_costs.PLANNER.read_text(encoding="utf-8"), other)
+    (tmp_path / "another_planner.py").write_text(source, encoding="utf-8")
     monkeypatch.syspath_prepend(tmp_path)
     assert asdict(importlib.import_module("another_planner").COSTS) == asdict(other)
 

@@ -71,7 +71,7 @@ def write(catalog: SqliteCatalog, number: int) -> None:
 
 
 def test_while_another_process_brings_the_tags_up_to_date_there_are_answers_and_they_say_so(services, caplog) -> None:
-    with (services.config.data / LOCK).open("w") as file:
+    with (services.config.data / LOCK).open("w", encoding="utf-8") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         write(services.catalog, 2)
         started = time.monotonic()

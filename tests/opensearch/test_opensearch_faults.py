@@ -100,7 +100,7 @@ def log() -> Iterator[FaultLog]:
 def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     """A cluster of one node, which every test leaves up and well. It looks at its disk as often as it can."""
     options = tmp_path_factory.mktemp("node") / "options.yml"
-    options.write_text("cluster.info.update.interval: 10s\n")
+    options.write_text("cluster.info.update.interval: 10s\n", encoding="utf-8")
     with Cluster(extra_yml=options) as cluster:
         yield cluster
 
