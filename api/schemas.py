@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from datetime import datetime
 from typing import Literal
 
@@ -27,6 +28,7 @@ from search.types import (
     Mode,
     Query,
     SearchResults,
+    Shot,
     Sort,
     Tag,
     TagKind,
@@ -80,6 +82,18 @@ class LocationOut(Model):
     longitude: float
 
 
+class ShotOut(Model):
+    lens: str | None
+    exposure_s: float | None
+    aperture: float | None = Field(description="The f-number")
+    iso: int | None
+    focal_length_mm: float | None
+
+    @classmethod
+    def of(cls, shot: Shot) -> ShotOut:
+        return cls(**asdict(shot))
+
+
 class ImageOut(Model):
     """The whole record of one image."""
 
@@ -93,6 +107,7 @@ class ImageOut(Model):
     indexed_at: datetime
     taken_at: datetime | None
     camera: str | None
+    shot: ShotOut | None = Field(description="How the camera was set, as EXIF tells it")
     location: LocationOut | None
     caption: str | None
     caption_source: str | None
@@ -115,6 +130,7 @@ class ImageOut(Model):
             indexed_at=record.indexed_at,
             taken_at=record.taken_at,
             camera=record.camera,
+            shot=None if record.shot is None else ShotOut.of(record.shot),
             location=None if place is None else LocationOut(latitude=place.latitude, longitude=place.longitude),
             caption=record.caption,
             caption_source=record.caption_source,

@@ -35,7 +35,7 @@ from indexer.magic import HEAD, HEIF, TAIL, suffix_of, why_refused, why_two_in_o
 from search.errors import ImageTooLarge, InvalidQuery, UnsupportedImage
 from search.looks import THUMBNAIL_SIDE
 from search.phash import perceptual_hash
-from search.types import Box, ImageId, Location
+from search.types import Box, ImageId, Location, Shot
 
 if HEIF:
     from pillow_heif import register_heif_opener
@@ -89,6 +89,7 @@ class Decoded:
     phash: int
     taken_at: datetime | None
     camera: str | None
+    shot: Shot | None
     location: Location | None
 
     def image(self) -> Image.Image:
@@ -198,6 +199,7 @@ def _decode(image: Image.Image, data: bytes, side: int) -> Decoded:
         phash=perceptual_hash(picture),
         taken_at=_taken_at(exif),
         camera=_camera(exif),
+        shot=_shot(exif),
         location=_location(exif),
     )
 
@@ -291,8 +293,33 @@ def _camera(exif: Image.Exif) -> str | None:
     make, model = (str(exif.get(tag) or "").strip("\0 ")[:100] for tag in (ExifTags.Base.Make, ExifTags.Base.Model))
     if make and model.lower().startswith(make.lower()):
         make = ""
-    name = " ".join(part for part in (make, model) if part)
-    return "".join(c for c in name if c.isprintable()) or None
+    return _printable(" ".join(part for part in (make, model) if part))
+
+
+def _printable(text: str) -> str | None:
+    return "".join(c for c in text if c.isprintable()) or None
+
+
+def _shot(exif: Image.Exif) -> Shot | None:
+    details = _ifd(exif, ExifTags.IFD.Exif)
+    iso = details.get(ExifTags.Base.ISOSpeedRatings)
+    shot = Shot(
+        lens=_printable(str(details.get(ExifTags.Base.LensModel) or "").strip("\0 ")[:100]),
+        exposure_s=_above_zero(details.get(ExifTags.Base.ExposureTime), 1e6),
+        aperture=_above_zero(details.get(ExifTags.Base.FNumber), 1e3),
+        iso=round(_above_zero(iso[0] if isinstance(iso, tuple) and iso else iso, 1e8) or 0) or None,
+        focal_length_mm=_above_zero(details.get(ExifTags.Base.FocalLength), 1e5),
+    )
+    return None if shot == Shot() else shot
+
+
+def _above_zero(value: object, most: float) -> float | None:
+    """Return a number as EXIF has it, at seven digits; None for one that no camera means: cameras write 0 or 1/0."""
+    try:
+        number = float(f"{float(TiffImagePlugin.IFDRational(value)):.7g}")  # type: ignore[arg-type]
+    except (TypeError, ValueError, ZeroDivisionError, OverflowError):
+        return None
+    return number if 0 < number <= most else None
 
 
 def _location(exif: Image.Exif) -> Location | None:

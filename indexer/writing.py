@@ -163,5 +163,6 @@ def _new_image(picture: Decoded, annotation: Annotation, models: str) -> NewImag
         caption_source=annotation.caption_source,
         taken_at=picture.taken_at,
         camera=picture.camera,
+        shot=picture.shot,
         location=picture.location,
     )

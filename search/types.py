@@ -114,6 +114,19 @@ class Decision:
 
 
 @dataclass(frozen=True, slots=True)
+class Shot:
+    """How a camera was set, as EXIF tells it; what it does not tell is None."""
+
+    lens: str | None = None
+    exposure_s: float | None = None
+    aperture: float | None = None
+    """The f-number: 2.8 for f/2.8."""
+    iso: int | None = None
+    focal_length_mm: float | None = None
+    """Of the lens itself, not what it would be on another format."""
+
+
+@dataclass(frozen=True, slots=True)
 class ImageRecord:
     """Everything known of one image. ``files`` has one path for each copy, below the folder it was indexed from."""
 
@@ -129,6 +142,7 @@ class ImageRecord:
     taken_at: datetime | None = None
     """When the shutter opened by the camera's clock (EXIF has no zone); naive."""
     camera: str | None = None
+    shot: Shot | None = None
     location: Location | None = None
     caption: str | None = None
     caption_source: str | None = None

@@ -12,7 +12,7 @@ from search.calibration import Calibration, Curve
 from search.catalog.protocol import Catalog
 from search.catalog.rows import Batch, FileRow, NewImage, Root
 from search.saved import SavedSearch, with_search
-from search.types import Box, Decision, EmbeddingSpace, ImageId, Location, Tag, TagKind, Vector, Verdict
+from search.types import Box, Decision, EmbeddingSpace, ImageId, Location, Shot, Tag, TagKind, Vector, Verdict
 
 SPACE = EmbeddingSpace("test", 8, "f" * 32)
 OTHER = EmbeddingSpace("other", 4, "0" * 32)
@@ -53,6 +53,7 @@ def a_lived_in_library(catalog: Catalog) -> None:
     details = {
         "tags": {"objects": (DOG, DOG), "attributes": (dawn,)}, "done": {"objects": "1", "attributes": "2"},
         "taken_at": datetime(2024, 5, 17, 18, 30, 1, 250), "camera": "Canon", "location": Location(-33.5, 151.25),
+        "shot": Shot(iso=200),
         "caption": "A dog", "caption_source": "composed",
     }  # fmt: skip
     write(catalog, photos, 1, **details)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from search import filters
 from search.boxes import box_text
-from search.types import DEFAULT_CONFIDENCE, PERSON, Filter, Hit, ImageId, ImageRecord, Tag, TagKind
+from search.types import DEFAULT_CONFIDENCE, PERSON, Filter, Hit, ImageId, ImageRecord, Shot, Tag, TagKind
 from ui.addresses import at
 from ui.language import Words
 from ui.parts import HitView, described, hit_views, name_of, ratio_of, size_text, thumbnail
@@ -133,7 +133,7 @@ def image_view(
         boxes=tuple(view for view in tags if view.box and view.number in counted),
         labels=tuple(LabelView(kind, words(f"kind.{kind}"), label) for kind, label in labels),
         kinds=tuple((kind.value, words(f"kind.{kind}")) for kind in KINDS_TO_ADD),
-        facts=tuple(_facts(words, image)),
+        facts=tuple(facts(words, image)),
         files=image.files,
         why=tuple(why),
         similar=hit_views(words, similar),
@@ -189,7 +189,7 @@ def _groups(
             yield TagGroup(words(f"kind.{kind}"), by, len(sources) > 1, sure, rest)
 
 
-def _facts(words: Words, image: ImageRecord) -> Iterable[tuple[str, str]]:
+def facts(words: Words, image: ImageRecord) -> Iterable[tuple[str, str]]:
     size = words("image.size-is", width=str(image.width), height=str(image.height), bytes=size_text(words, image.bytes))
     yield words("image.size"), size
     yield words("image.format"), image.mime_type.removeprefix("image/").upper()
@@ -197,6 +197,30 @@ def _facts(words: Words, image: ImageRecord) -> Iterable[tuple[str, str]]:
         yield words("image.taken"), f"{words.date(image.taken_at)}, {image.taken_at:%H:%M}"
     if image.camera:
         yield words("image.camera"), image.camera
+    if image.shot:
+        if image.shot.lens:
+            yield words("image.lens"), image.shot.lens
+        if setting := ", ".join(_setting(words, image.shot)):
+            yield words("image.setting"), setting
     if image.location:
         yield words("image.place"), f"{image.location.latitude:.5f}, {image.location.longitude:.5f}"
     yield words("image.indexed"), words.date(image.indexed_at)
+
+
+def _setting(words: Words, shot: Shot) -> Iterable[str]:
+    """Say how a camera was set as photographers do: 50 mm, f/2.8, 1/250 s, ISO 200."""
+    if shot.focal_length_mm:
+        yield f"{_short(words, shot.focal_length_mm)} mm"
+    if shot.aperture:
+        yield f"f/{_short(words, shot.aperture)}"
+    if shot.exposure_s:
+        by_second = 1 / shot.exposure_s
+        # From about a third of a second on, cameras count in tenths.
+        yield f"1/{round(by_second)} s" if by_second > 3 else f"{_short(words, shot.exposure_s)} s"
+    if shot.iso:
+        yield f"ISO {shot.iso}"
+
+
+def _short(words: Words, number: float) -> str:
+    """Return a number with one digit after the point, or none where that says nothing."""
+    return words.decimal(number, 0 if round(number, 1).is_integer() else 1)

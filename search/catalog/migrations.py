@@ -119,7 +119,10 @@ CREATE INDEX tag_moderation ON tag (label, confidence, ordinal) WHERE kind = 'mo
 """
 """What moderators decided: all decisions in the order in which they came, and the verdict of the last."""
 
-STEPS = (V1, V2, V3, V4)
+V5 = "ALTER TABLE image ADD COLUMN shot TEXT;"
+"""How the camera was set, in JSON; not known of images that were indexed before."""
+
+STEPS = (V1, V2, V3, V4, V5)
 
 
 def refuse_foreign(path: Path) -> None:

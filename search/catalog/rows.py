@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import astuple, dataclass, field, replace
 from datetime import datetime
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -23,6 +23,7 @@ from search.types import (
     ImageId,
     ImageRecord,
     Location,
+    Shot,
     Tag,
     TagKind,
     Vector,
@@ -85,6 +86,7 @@ class NewImage:
     caption_source: str | None = None
     taken_at: datetime | None = None
     camera: str | None = None
+    shot: Shot | None = None
     location: Location | None = None
 
 
@@ -261,6 +263,15 @@ def tag_from_row(row: Sequence[Any]) -> Tag:
     return Tag(_KINDS[kind], label, confidence, source, box)
 
 
+def shot_to_text(shot: Shot | None) -> str | None:
+    """Return how a camera was set as JSON, its fields in their order."""
+    return None if shot is None else json.dumps(astuple(shot), ensure_ascii=False)
+
+
+def shot_from_text(text: str | None) -> Shot | None:
+    return None if text is None else Shot(*json.loads(text))
+
+
 def stored_from_row(
     row: Sequence[Any],
     done: Mapping[str, str],
@@ -269,7 +280,9 @@ def stored_from_row(
     files: tuple[tuple[Path, FileRow], ...],
 ) -> StoredImage:
     """Join an image's row, its hash and models at the end of it, with all that models said of it."""
-    (ordinal, id, width, height, mime_type, size, indexed_at, taken_at, camera, lat, lon, caption, source) = row[:-2]
+    (ordinal, id, width, height, mime_type, size, indexed_at, taken_at, camera, lat, lon, caption, source, shot) = row[
+        :-2
+    ]
     phash, models = row[-2:]
     (space, vector), *others = vectors
     image = NewImage(
@@ -287,6 +300,7 @@ def stored_from_row(
         caption_source=source,
         taken_at=datetime.fromisoformat(taken_at) if taken_at else None,
         camera=camera,
+        shot=shot_from_text(shot),
         location=None if lat is None else Location(lat, lon),
     )
     return StoredImage(ordinal, datetime.fromisoformat(indexed_at), image, space, files, tuple(others))
@@ -294,7 +308,7 @@ def stored_from_row(
 
 def record_from_row(row: Sequence[Any], files: Sequence[str], tags: Iterable[Tag], edit: Edit) -> ImageRecord:
     """Join an image's row with its files, its tags and what people decided."""
-    (ordinal, id, width, height, mime_type, size, indexed_at, taken_at, camera, lat, lon, caption, source) = row
+    (ordinal, id, width, height, mime_type, size, indexed_at, taken_at, camera, lat, lon, caption, source, shot) = row
     overruled = edit.caption is not None
     return ImageRecord(
         id=ImageId(id),
@@ -307,6 +321,7 @@ def record_from_row(row: Sequence[Any], files: Sequence[str], tags: Iterable[Tag
         indexed_at=datetime.fromisoformat(indexed_at),
         taken_at=datetime.fromisoformat(taken_at) if taken_at else None,
         camera=camera,
+        shot=shot_from_text(shot),
         location=None if lat is None else Location(lat, lon),
         caption=(edit.caption or None) if overruled else caption,
         caption_source=PERSON if overruled else source,

@@ -71,7 +71,7 @@ _MODERATION = '%["moderation",%'
 
 IMAGE_COLUMNS = (
     "ordinal, id, width, height, mime_type, bytes, indexed_at, taken_at, camera, latitude, longitude, caption,"
-    " caption_source"
+    " caption_source, shot"
 )
 
 

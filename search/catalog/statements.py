@@ -13,7 +13,15 @@ from typing import Any
 import numpy as np
 
 from search.calibration import Calibration
-from search.catalog.rows import Edit, FileRow, NewImage, StoredImage, decisions_to_json, labels_to_json
+from search.catalog.rows import (
+    Edit,
+    FileRow,
+    NewImage,
+    StoredImage,
+    decisions_to_json,
+    labels_to_json,
+    shot_to_text,
+)
 from search.types import EmbeddingSpace, ImageId, Matrix, Ordinals, Tag, Vector
 
 TOUCH_IMAGE_OF_FILE = (
@@ -43,6 +51,7 @@ def write_image(
         "indexed_at": (indexed_at or datetime.now(UTC)).isoformat(timespec="seconds"),
         "taken_at": image.taken_at.isoformat() if image.taken_at else None,
         "camera": image.camera,
+        "shot": shot_to_text(image.shot),
         "latitude": place.latitude if place else None,
         "longitude": place.longitude if place else None,
         "phash": image.phash - (1 << 64) if image.phash >> 63 else image.phash,  # SQLite's integers are signed

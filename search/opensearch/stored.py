@@ -24,6 +24,7 @@ from search.catalog.rows import (
     decisions_from_json,
     decisions_to_json,
     record_from_row,
+    shot_to_text,
     stored_from_row,
     tag_from_row,
 )
@@ -70,6 +71,7 @@ def said_by_models(image: NewImage, vectors: Iterable[tuple[EmbeddingSpace, Vect
             "indexed_at": indexed_at.isoformat(timespec="seconds"),
             "taken_at": image.taken_at.isoformat() if image.taken_at else None,
             "camera": image.camera,
+            "shot": shot_to_text(image.shot),
             "location": [place.latitude, place.longitude] if place else None,
             "caption": image.caption,
             "caption_source": image.caption_source,
@@ -168,7 +170,15 @@ def _row(source: Source) -> tuple[Any, ...]:
     names = ("width", "height", "mime_type", "bytes", "indexed_at", "taken_at", "camera")
     place = known["location"] or (None, None)
     values = (known[name] for name in names)
-    return (source["ordinal"], source["id"], *values, *place, known["caption"], known["caption_source"])
+    return (
+        source["ordinal"],
+        source["id"],
+        *values,
+        *place,
+        known["caption"],
+        known["caption_source"],
+        known.get("shot"),
+    )
 
 
 def _done(source: Source) -> dict[str, str]:

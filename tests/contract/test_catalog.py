@@ -39,7 +39,7 @@ from search.errors import ConfigError, Conflict, InvalidQuery, NotFound, Unavail
 from search.moderation import Policy
 from search.opensearch.catalog import OpenSearchCatalog
 from search.saved import SavedSearch, with_search, without_search
-from search.types import EmbeddingSpace, Location, Rejected, Tag, TagKind, Verdict
+from search.types import EmbeddingSpace, Location, Rejected, Shot, Tag, TagKind, Verdict
 
 
 @pytest.fixture(params=["sqlite", "opensearch"])
@@ -84,6 +84,7 @@ def test_a_record_comes_back_with_all_its_fields(catalog: Catalog, root: Root) -
     details = {
         "taken_at": taken,
         "camera": "Canon",
+        "shot": Shot("RF50mm", 0.004, 2.8, 200, 50.0),
         "location": place,
         "caption": "A dog",
         "caption_source": "composed",
@@ -92,6 +93,7 @@ def test_a_record_comes_back_with_all_its_fields(catalog: Catalog, root: Root) -
     record = catalog.record(an_id(1))
     assert (record.width, record.height, record.mime_type, record.bytes) == (640, 480, "image/jpeg", 1234)
     assert (record.taken_at, record.camera, record.location) == (taken, "Canon", place)
+    assert record.shot == details["shot"]
     assert (record.caption, record.caption_source, record.alt_text) == ("A dog", "composed", None)
     assert record.tags == (DOG,)
     assert record.files == ("1.jpg",)

@@ -5,7 +5,7 @@ from urllib.parse import parse_qs, urlencode, urlsplit
 
 import pytest
 from libraries import HOSTILE_NAME, PLACES, index, photos
-from PIL import Image
+from PIL import ExifTags, Image
 from starlette.testclient import TestClient
 
 from api.app import create_app
@@ -329,3 +329,31 @@ def test_places_are_told_only_where_the_options_let_them(tmp_path, shown: bool) 
         (hit,) = client.get("/v1/search").json()["hits"]
         assert ("52.50000, 13.40000" in page(client, f"/images/{hit['id']}")[1]) is shown
         assert (client.get(f"/v1/images/{hit['id']}").json()["location"] is not None) is shown
+
+
+@pytest.mark.parametrize(("language", "setting"), [("en", "50 mm, f/2.8, 1/250 s, ISO 200"), ("de", "f/2,8")])
+def test_how_the_camera_was_set_is_told_as_photographers_say_it(tmp_path, language: str, setting: str) -> None:
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    exif = Image.Exif()
+    told = {
+        "LensModel": HOSTILE_NAME,
+        "ExposureTime": 0.004,
+        "FNumber": 2.8,
+        "ISOSpeedRatings": 200,
+        "FocalLength": 50.0,
+    }
+    exif.get_ifd(ExifTags.IFD.Exif).update({ExifTags.Base[name]: value for name, value in told.items()})
+    Image.new("RGB", (64, 48), "teal").save(folder / "set.jpg", exif=exif)
+    index(tmp_path / "library", folder)
+    options = load_config(data=tmp_path / "library")
+    with open_services(options) as services, TestClient(create_app(services), base_url="http://127.0.0.1") as client:
+        (hit,) = client.get("/v1/search").json()["hits"]
+        shot = client.get(f"/v1/images/{hit['id']}").json()["shot"]
+        assert shot == {
+            "lens": HOSTILE_NAME, "exposure_s": 0.004, "aperture": 2.8, "iso": 200, "focal_length_mm": 50.0
+        }  # fmt: skip
+        client.cookies.set("language", language)
+        _, text = page(client, f"/images/{hit['id']}")
+        assert setting in text
+        assert HOSTILE_NAME not in text

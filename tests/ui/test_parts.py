@@ -1,6 +1,7 @@
 """Boxes that are links to what looks like what is in them, what matched on the picture, and the page of copies."""
 
 import re
+from dataclasses import replace
 
 import pytest
 from helpers import an_image
@@ -10,7 +11,8 @@ from test_pages import Page, page, pictures
 
 from search.boxes import box_text, parse_box
 from search.duplicates import DuplicateGroups, Group
-from search.types import Box
+from search.types import Box, Shot
+from ui.image_views import facts
 from ui.language import words_of
 from ui.library_views import duplicates_view
 from ui.rendering import PageView, templates
@@ -79,3 +81,16 @@ def test_a_box_as_text_holds_the_box(box: Box) -> None:
     assert read.x <= box.x + 1e-6
     assert read.x + read.width >= box.x + box.width - 1e-6
     assert read.width <= box.width + 0.0021
+
+
+@pytest.mark.parametrize(
+    ("shot", "said"),
+    [
+        (Shot(exposure_s=1 / 3), "0.3 s"),
+        (Shot(exposure_s=1 / 60, iso=12800), "1/60 s, ISO 12800"),
+        (Shot(exposure_s=30.0, focal_length_mm=4.25), "4.2 mm, 30 s"),
+        (Shot(aperture=11.0), "f/11"),
+    ],
+)
+def test_how_a_camera_was_set_is_said_in_a_line(shot: Shot, said: str) -> None:
+    assert said in dict(facts(words_of("en"), replace(an_image(camera="Canon"), shot=shot))).values()

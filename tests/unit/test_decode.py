@@ -6,11 +6,11 @@ from datetime import datetime
 import numpy as np
 import pytest
 from pictures import a_picture, encoded
-from PIL import ExifTags, Image, ImageCms
+from PIL import ExifTags, Image, ImageCms, TiffImagePlugin
 
 from indexer.decode import Limits, decode, encode_thumbnail, image_id
 from search.errors import ImageTooLarge, UnsupportedImage
-from search.types import Location
+from search.types import Location, Shot
 
 LIMITS = Limits(max_bytes=10_000_000, max_pixels=4_000_000)
 
@@ -131,6 +131,25 @@ def test_exif_gives_date_camera_and_place() -> None:
     assert picture.taken_at == datetime(2024, 5, 17, 18, 30, 5)
     assert picture.camera == "Canon EOS R5"
     assert picture.location == Location(-33.5, pytest.approx(151.26))
+
+
+def a_shot(**values: object) -> Shot | None:
+    exif = Image.Exif()
+    exif.get_ifd(ExifTags.IFD.Exif).update({ExifTags.Base[name]: value for name, value in values.items()})
+    return decoded(encoded(a_picture(), "JPEG", exif=exif)).shot
+
+
+def test_exif_gives_how_the_camera_was_set() -> None:
+    told = {"ExposureTime": 0.004, "FNumber": 2.8, "ISOSpeedRatings": 200, "FocalLength": 50.0}
+    assert a_shot(LensModel="RF50mm F1.8\x00", **told) == Shot("RF50mm F1.8", pytest.approx(0.004), 2.8, 200, 50.0)
+    assert a_shot(ISOSpeedRatings=(100, 0)) == Shot(iso=100)
+    assert a_shot() is None
+
+
+def test_settings_that_no_camera_means_are_none() -> None:
+    endless = TiffImagePlugin.IFDRational(1, 0)
+    assert a_shot(ExposureTime=endless, FNumber=0.0, FocalLength=TiffImagePlugin.IFDRational(0, 0)) is None
+    assert a_shot(ISOSpeedRatings=0, LensModel=" \x00") is None
 
 
 @pytest.mark.parametrize("date", ["0000:00:00 00:00:00", "    :  :     :  :  ", "yesterday", "\x00"])
