@@ -14,6 +14,7 @@ import openvino as ov
 from numpy.typing import NDArray
 from PIL import Image
 
+from search.encoders.converted import compiled
 from search.encoders.openvino_runtime import THROUGHPUT, core
 from search.errors import ModelUnavailable
 from search.profile_file import ModelSpec
@@ -60,9 +61,14 @@ class _Net:
 
     @functools.cached_property
     def _net(self) -> ov.CompiledModel:
-        model = core().read_model(str(self.weights.verified()))
-        model.reshape([1, *self.shape])
-        return core().compile_model(model, "CPU", THROUGHPUT)
+        weights = self.weights.verified()
+
+        def of_one_picture() -> ov.Model:
+            model = core().read_model(str(weights))
+            model.reshape([1, *self.shape])
+            return model
+
+        return compiled(f"{self.weights.sha256[:32]}-of-one-picture", of_one_picture, THROUGHPUT)
 
     def pixels(self, image: Image.Image) -> NDArray[np.float32]:
         """Return what the net wants of a picture, in its shape."""

@@ -6,10 +6,12 @@ import functools
 import os
 import shutil
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from search.encoders.openvino_runtime import cache_folder
+import openvino as ov
+
+from search.encoders.openvino_runtime import cache_folder, core
 
 
 def converted(name: str, make: Callable[[Path], None]) -> Path:
@@ -27,6 +29,19 @@ def converted(name: str, make: Callable[[Path], None]) -> Path:
         finally:
             shutil.rmtree(making, ignore_errors=True)
     return folder
+
+
+def compiled(name: str, make: Callable[[], ov.Model], options: Mapping[str, str]) -> ov.CompiledModel:
+    """Return a net that is changed after it is read, ready to run.
+
+    The cache of compiled nets knows one that comes from memory by the names of its nodes. Those of a changed net are new
+    at each start: it would never be found again, and one more be kept each time. So it is kept as a file of its own.
+    """
+
+    def save(folder: Path) -> None:
+        ov.save_model(make(), folder / "net.xml", compress_to_fp16=False)
+
+    return core().compile_model(str(converted(name, save) / "net.xml"), "CPU", dict(options))
 
 
 def converted_if_there(name: str) -> Path | None:

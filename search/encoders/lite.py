@@ -95,7 +95,10 @@ class LiteEncoder:
 
         Centred so, a label is told from the other labels of its list and not from captions at large.
         """
-        vectors = np.array([self._text.encode(texts).mean(axis=0) for texts in prompts])
+        texts = [text for of_label in prompts for text in of_label]
+        each = kept_vectors(MINILM.sha256, texts, self._text.encode)
+        starts = np.cumsum([0, *map(len, prompts)])[:-1]
+        vectors = np.add.reduceat(each, starts) / np.array([[len(of_label)] for of_label in prompts], np.float32)
         return unit(vectors - vectors.mean(axis=0))
 
     @functools.cached_property

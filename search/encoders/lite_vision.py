@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from search.encoders.coco import COCO_LABELS
+from search.encoders.converted import compiled
 from search.encoders.openvino_runtime import THROUGHPUT, core
 from search.types import Box
 from search.weights.packaged import EFFICIENTNET, IMAGENET_LABELS, SSD_MOBILENET
@@ -97,15 +98,20 @@ class LiteVision:
 
     def _classifier(self) -> ov.CompiledModel:
         """The classifier with its pooled features as a second output; TFLite itself would have to keep all tensors."""
-        model = core().read_model(str(EFFICIENTNET.verified()))
-        node = next(op for op in model.get_ordered_ops() if op.get_type_name() == "Softmax")
-        while node.get_type_name() != "MatMul":
-            node = node.input(0).get_source_output().get_node()
-        model.add_outputs([node.input(0).get_source_output()])
-        return core().compile_model(model, "CPU", THROUGHPUT)
+        EFFICIENTNET.verified()
+        return compiled(f"{EFFICIENTNET.sha256[:32]}-with-features", _with_features, THROUGHPUT)
 
     def _detector(self) -> ov.CompiledModel:
         return core().compile_model(str(SSD_MOBILENET.verified()), "CPU", THROUGHPUT)
+
+
+def _with_features() -> ov.Model:
+    model = core().read_model(str(EFFICIENTNET.verified()))
+    node = next(op for op in model.get_ordered_ops() if op.get_type_name() == "Softmax")
+    while node.get_type_name() != "MatMul":
+        node = node.input(0).get_source_output().get_node()
+    model.add_outputs([node.input(0).get_source_output()])
+    return model
 
 
 @functools.cache

@@ -24,6 +24,7 @@ from search.batches import Batches
 from search.calibration import Calibration, Curve
 from search.encoders import examples, runtime_choice, towers
 from search.encoders.adapter import unit
+from search.encoders.kept_vectors import kept_vectors
 from search.encoders.onnx_towers import in_onnx
 from search.encoders.openvino_towers import in_openvino
 from search.errors import ConfigError, ModelUnavailable
@@ -119,7 +120,8 @@ class OpenClipEncoder:
         return ids
 
     def label_vectors(self, prompts: Sequence[Sequence[str]]) -> Matrix:
-        vectors = iter(self.encode_texts([text for texts in prompts for text in texts]))
+        every = [text for texts in prompts for text in texts]
+        vectors = iter(kept_vectors(self.space.fingerprint, every, self.encode_texts))
         return unit(np.array([np.mean([next(vectors) for _ in texts], axis=0) for texts in prompts]))
 
     @property
