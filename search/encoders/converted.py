@@ -34,8 +34,8 @@ def converted(name: str, make: Callable[[Path], None]) -> Path:
 def compiled(name: str, make: Callable[[], ov.Model], options: Mapping[str, str]) -> ov.CompiledModel:
     """Return a net that is changed after it is read, ready to run.
 
-    The cache of compiled nets knows one that comes from memory by the names of its nodes. Those of a changed net are new
-    at each start: it would never be found again, and one more be kept each time. So it is kept as a file of its own.
+    The cache of compiled nets knows one that comes from memory by the names of its nodes. Those of a changed net are
+    new at each start: it would never be found again, and one more be kept each time. So it is a file of its own.
     """
 
     def save(folder: Path) -> None:
