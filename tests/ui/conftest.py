@@ -26,6 +26,7 @@ from search.services import open_services
 AXE = "axe-core@4.14.1"
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
 PHONE, DESK = 390, 1440
+on_desk_and_phone = pytest.mark.parametrize("width", [DESK, PHONE])
 Open = Callable[..., Page]
 expect.set_options(timeout=20_000)
 
@@ -113,6 +114,12 @@ def browse(browser: Browser, base_url: str) -> Iterator[Open]:
         context.close()
     # Chromium reports each answer that is an error; which ones may come, the tests say themselves.
     assert [text for text in problems if "status of 4" not in text] == []
+
+
+def show_filters(page: Page) -> None:
+    """Open the drawer that the filters are in on a phone."""
+    if page.locator(".drawer > summary").is_visible():
+        page.click(".drawer > summary")
 
 
 def _ours(url: str, base_url: str, problems: list[str]) -> None:

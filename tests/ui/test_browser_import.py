@@ -1,10 +1,11 @@
 """Pictures are brought in: by a form without scripts, and by dropped folders with each file's progress."""
 
 import re
+import zlib
 from pathlib import Path
 
 import pytest
-from conftest import PHONE, Open
+from conftest import Open, on_desk_and_phone
 from PIL import Image
 from playwright.sync_api import expect
 
@@ -17,7 +18,8 @@ def new_pictures(folder: Path, number: int) -> list[Path]:
     made = []
     for count in range(number):
         path = folder / f"{folder.name}-{count}.png"
-        shades = bytes((x * (count + 3) + y * len(folder.name)) % 256 for y in range(96) for x in range(128))
+        own = zlib.crc32(path.name.encode()) % 251 + 1
+        shades = bytes((x * (count + 3) + y * own) % 256 for y in range(96) for x in range(128))
         Image.frombytes("L", (128, 96), shades).save(path)
         made.append(path)
     broken = folder / "broken.jpg"
@@ -25,7 +27,7 @@ def new_pictures(folder: Path, number: int) -> list[Path]:
     return [*made, broken]
 
 
-@pytest.mark.parametrize("width", [1440, PHONE])
+@on_desk_and_phone
 def test_chosen_pictures_tell_how_far_they_are_and_what_was_not_taken(browse: Open, tmp_path: Path, width: int) -> None:
     page = browse("/import", width=width)
     page.set_input_files(".import input[name=file]", new_pictures(tmp_path / f"chosen{width}", 3))
@@ -41,9 +43,10 @@ def test_chosen_pictures_tell_how_far_they_are_and_what_was_not_taken(browse: Op
     expect(page.locator(".item.known, .item.done")).to_have_count(1, timeout=60_000)
 
 
-def test_a_dropped_folder_is_walked_through(browse: Open, tmp_path: Path) -> None:
-    page = browse("/import")
-    pictures = new_pictures(tmp_path / "dropped", 2)[:2]
+@on_desk_and_phone
+def test_a_dropped_folder_is_walked_through(browse: Open, tmp_path: Path, width: int) -> None:
+    page = browse("/import", width=width)
+    pictures = new_pictures(tmp_path / f"dropped{width}", 2)[:2]
     page.evaluate(DROP, [[path.name, list(path.read_bytes())] for path in pictures])
     expect(page.locator(".item")).to_have_count(3)
     expect(page.locator(".item.rejected")).to_contain_text("notes.txt")
@@ -67,9 +70,10 @@ DROP = """(files) => {
 }"""  # noqa: E501
 
 
-def test_pictures_are_brought_in_without_javascript(browse: Open, tmp_path: Path) -> None:
-    page = browse("/import", scripts=False)
-    page.set_input_files(".import input[name=file]", new_pictures(tmp_path / "plain", 2))
+@on_desk_and_phone
+def test_pictures_are_brought_in_without_javascript(browse: Open, tmp_path: Path, width: int) -> None:
+    page = browse("/import", scripts=False, width=width)
+    page.set_input_files(".import input[name=file]", new_pictures(tmp_path / f"plain{width}", 2))
     page.get_by_role("button", name="Send").click()
     page.wait_for_url("**/jobs/*")
     expect(page.locator(".item")).to_have_count(3)
@@ -83,15 +87,16 @@ def test_pictures_are_brought_in_without_javascript(browse: Open, tmp_path: Path
     expect(page.locator(".jobs li").first).to_contain_text("2 of 3 pictures are in the library · 1 was not taken")
 
 
-def test_a_job_tells_how_far_it_is_by_itself(browse: Open, tmp_path: Path, base_url: str) -> None:
-    page = browse("/import")
+@on_desk_and_phone
+def test_a_job_tells_how_far_it_is_by_itself(browse: Open, tmp_path: Path, base_url: str, width: int) -> None:
+    page = browse("/import", width=width)
     sent = page.request.post(
         "/v1/images",
         multipart={
             "file": {
-                "name": "live.png",
+                "name": f"live{width}.png",
                 "mimeType": "image/png",
-                "buffer": new_pictures(tmp_path / "live", 1)[0].read_bytes(),
+                "buffer": new_pictures(tmp_path / f"live{width}", 1)[0].read_bytes(),
             }
         },
     )

@@ -1,7 +1,7 @@
 """People review what is flagged: with the mouse, by keys, and without scripts."""
 
 import pytest
-from conftest import PHONE, Open
+from conftest import PHONE, Open, on_desk_and_phone
 from playwright.sync_api import Page, expect
 
 pytestmark = pytest.mark.browser
@@ -18,9 +18,11 @@ def flagged(page: Page, *names: str) -> list[str]:
     return ids
 
 
-def test_what_is_rejected_is_found_by_nobody_until_it_is_approved(browse: Open) -> None:
-    page = browse()
-    (id,) = flagged(page, "rocket-1.jpg")
+@on_desk_and_phone
+def test_what_is_rejected_is_found_by_nobody_until_it_is_approved(browse: Open, width: int) -> None:
+    page = browse(width=width)
+    name = f"rocket-{2 if width == PHONE else 1}.jpg"
+    (id,) = flagged(page, name)
     page.goto("/moderation")
     review = page.locator(f"#review-{id}")
     expect(review).to_contain_text("violence 100%")
@@ -30,14 +32,14 @@ def test_what_is_rejected_is_found_by_nobody_until_it_is_approved(browse: Open) 
     review.get_by_label("Note").fill("a launch")
     review.get_by_role("button", name="Reject").click()
     expect(page.locator(f"#review-{id}.rejected")).to_contain_text("a launch")
-    assert not page.request.get("/v1/search", params={"filter": 'path:"*rocket-1.jpg"'}).json()["hits"]
+    assert not page.request.get("/v1/search", params={"filter": f'path:"*{name}"'}).json()["hits"]
     page.get_by_role("link", name="Rejected").click()
     page.locator(f"#review-{id}").get_by_role("button", name="Approve").click()
     expect(page.locator(f"#review-{id}.approved")).to_be_visible()
-    assert page.request.get("/v1/search", params={"filter": 'path:"*rocket-1.jpg"'}).json()["hits"]
+    assert page.request.get("/v1/search", params={"filter": f'path:"*{name}"'}).json()["hits"]
 
 
-@pytest.mark.parametrize("width", [1440, PHONE])
+@on_desk_and_phone
 def test_the_queue_is_worked_through_by_keys(browse: Open, width: int) -> None:
     page = browse(width=width)
     ids = flagged(page, f"coins-{2 if width == PHONE else 1}.jpg", f"page-{2 if width == PHONE else 1}.jpg")
@@ -51,9 +53,10 @@ def test_the_queue_is_worked_through_by_keys(browse: Open, width: int) -> None:
     expect(page.locator(f"#review-{ids[1]}.approved")).to_be_visible()
 
 
-def test_the_queue_works_without_javascript(browse: Open) -> None:
-    page = browse(scripts=False)
-    (id,) = flagged(page, "brick-1.jpg")
+@on_desk_and_phone
+def test_the_queue_works_without_javascript(browse: Open, width: int) -> None:
+    page = browse(scripts=False, width=width)
+    (id,) = flagged(page, f"brick-{2 if width == PHONE else 1}.jpg")
     page.goto("/moderation")
     page.locator(f"#review-{id}").get_by_role("button", name="Approve").click()
     page.wait_for_url("**/moderation?state=flagged")

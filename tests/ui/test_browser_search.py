@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 
 import pytest
-from conftest import DESK, PHONE, Open
+from conftest import PHONE, Open, on_desk_and_phone, show_filters
 from libraries import photos
 from playwright.sync_api import Page, expect
 
@@ -23,7 +23,7 @@ def chips(page: Page) -> list[str]:
     return [title.strip() for title in page.locator(".chip-title").all_inner_texts()]
 
 
-@pytest.mark.parametrize("width", [DESK, PHONE])
+@on_desk_and_phone
 def test_typing_words_shows_what_matches_without_a_new_page(browse: Open, width: int) -> None:
     page = browse(width=width)
     every = total(page)
@@ -41,8 +41,9 @@ def test_typing_words_shows_what_matches_without_a_new_page(browse: Open, width:
     expect(page.locator(".summary")).to_contain_text(str(every))
 
 
-def test_suggestions_are_taken_by_the_keyboard(browse: Open) -> None:
-    page = browse()
+@on_desk_and_phone
+def test_suggestions_are_taken_by_the_keyboard(browse: Open, width: int) -> None:
+    page = browse(width=width)
     page.keyboard.press("Tab")
     page.keyboard.press("Tab")
     page.keyboard.press("Tab")
@@ -61,8 +62,9 @@ def test_suggestions_are_taken_by_the_keyboard(browse: Open) -> None:
     expect(page.locator("#suggestions")).to_be_hidden()
 
 
-def test_suggestions_are_taken_by_the_mouse_and_lead_from_a_field_to_its_values(browse: Open) -> None:
-    page = browse()
+@on_desk_and_phone
+def test_suggestions_are_taken_by_the_mouse_and_lead_from_a_field_to_its_values(browse: Open, width: int) -> None:
+    page = browse(width=width)
     page.fill("#q", "orient")
     page.locator("#suggestions [role=option]", has_text="orientation:").click()
     assert page.input_value("#q") == "orientation:"
@@ -71,8 +73,9 @@ def test_suggestions_are_taken_by_the_mouse_and_lead_from_a_field_to_its_values(
     assert chips(page) == ["orientation:landscape"]
 
 
-def test_past_searches_are_suggested_and_escape_closes(browse: Open) -> None:
-    page = browse()
+@on_desk_and_phone
+def test_past_searches_are_suggested_and_escape_closes(browse: Open, width: int) -> None:
+    page = browse(width=width)
     page.fill("#q", "a purple cup")
     page.press("#q", "Enter")
     expect(page.locator(".chip-title")).to_have_text("“a purple cup”")
@@ -85,10 +88,11 @@ def test_past_searches_are_suggested_and_escape_closes(browse: Open) -> None:
 
 
 @pytest.mark.parametrize("how", ["chosen", "dropped", "pasted"])
+@on_desk_and_phone
 def test_a_picture_is_looked_up_however_it_is_given_beside_words_and_filters(
-    browse: Open, tmp_path: Path, how: str
+    browse: Open, tmp_path: Path, how: str, width: int
 ) -> None:
-    page = browse("/?filter=-object:dog")
+    page = browse("/?filter=-object:dog", width=width)
     cat = photos(tmp_path / "photos") / "pets" / "chelsea.png"
     page.fill("#q", "sleepy")
     if how == "chosen":
@@ -109,8 +113,9 @@ GIVE = """([how, bytes]) => {
 }"""
 
 
-def test_parts_of_a_search_are_weighted_negated_and_removed(browse: Open) -> None:
-    page = browse("/?filter=object:cat")
+@on_desk_and_phone
+def test_parts_of_a_search_are_weighted_negated_and_removed(browse: Open, width: int) -> None:
+    page = browse("/?filter=object:cat", width=width)
     id = page.locator(".hit a").first.get_attribute("href").split("/")[2].split("?")[0]
     page.goto(f"/?q=coffee&like={id}")
     before = page.locator(".hit a").evaluate_all("links => links.slice(0, 9).map(link => link.pathname)")
@@ -131,7 +136,7 @@ def test_parts_of_a_search_are_weighted_negated_and_removed(browse: Open) -> Non
     assert page.url.endswith("/")
 
 
-@pytest.mark.parametrize("width", [DESK, PHONE])
+@on_desk_and_phone
 def test_a_facet_narrows_and_its_chip_takes_it_back(browse: Open, width: int) -> None:
     page = browse(width=width)
     every = total(page)
@@ -150,8 +155,10 @@ def test_a_facet_narrows_and_its_chip_takes_it_back(browse: Open, width: int) ->
     expect(page.locator(".summary")).to_contain_text(str(every))
 
 
-def test_values_are_left_out_and_joined_by_or_and_by_and(browse: Open) -> None:
-    page = browse()
+@on_desk_and_phone
+def test_values_are_left_out_and_joined_by_or_and_by_and(browse: Open, width: int) -> None:
+    page = browse(width=width)
+    show_filters(page)
     page.click("#v-color-black")
     expect(page.locator(".chip")).to_have_count(1)
     page.click("#v-color-grey")
@@ -165,8 +172,10 @@ def test_values_are_left_out_and_joined_by_or_and_by_and(browse: Open) -> None:
     expect(page.locator(".chip.negated")).to_have_count(1)
 
 
-def test_years_are_dragged_over_the_bars(browse: Open) -> None:
-    page = browse()
+@on_desk_and_phone
+def test_years_are_dragged_over_the_bars(browse: Open, width: int) -> None:
+    page = browse(width=width)
+    show_filters(page)
     bars = page.locator("[data-histogram]")
     bars.scroll_into_view_if_needed()
     box = bars.bounding_box()
@@ -179,9 +188,11 @@ def test_years_are_dragged_over_the_bars(browse: Open) -> None:
     assert page.locator("[data-histogram] .within").count() == 4
 
 
-def test_the_slider_says_from_which_confidence_on_tags_count(browse: Open) -> None:
-    page = browse("/?filter=object:person")
+@on_desk_and_phone
+def test_the_slider_says_from_which_confidence_on_tags_count(browse: Open, width: int) -> None:
+    page = browse("/?filter=object:person", width=width)
     before = total(page)
+    show_filters(page)
     page.focus("#least")
     for _ in range(19):
         page.keyboard.press("ArrowRight")
@@ -190,8 +201,10 @@ def test_the_slider_says_from_which_confidence_on_tags_count(browse: Open) -> No
     assert total(page) < before
 
 
-def test_scenes_are_grouped_and_a_group_stays_open(browse: Open) -> None:
-    page = browse()
+@on_desk_and_phone
+def test_scenes_are_grouped_and_a_group_stays_open(browse: Open, width: int) -> None:
+    page = browse(width=width)
+    show_filters(page)
     group = page.locator(".facet-scene .group").first
     group.locator("summary").click()
     group.locator(".turn").first.click()
@@ -200,7 +213,7 @@ def test_scenes_are_grouped_and_a_group_stays_open(browse: Open) -> None:
     assert page.locator(".facet-scene .values .turn[aria-current]").is_visible()
 
 
-@pytest.mark.parametrize("width", [DESK, PHONE])
+@on_desk_and_phone
 def test_more_pictures_come_as_one_scrolls_and_each_page_has_an_address(browse: Open, width: int) -> None:
     page = browse("/?sort=oldest", width=width)
     assert hits(page) == 48
@@ -219,7 +232,7 @@ def test_more_pictures_come_as_one_scrolls_and_each_page_has_an_address(browse: 
     page.wait_for_url(lambda url: "cursor" not in url)
 
 
-@pytest.mark.parametrize("width", [DESK, PHONE])
+@on_desk_and_phone
 def test_nothing_moves_while_pictures_arrive(browse: Open, width: int) -> None:
     page = browse(width=width)
     shift = page.evaluate(
@@ -257,8 +270,9 @@ def test_nothing_is_wider_than_the_screen(browse: Open, path: str, width: int) -
     assert page.evaluate("document.documentElement.scrollWidth") <= width
 
 
-def test_language_and_colours_are_chosen_and_kept(browse: Open) -> None:
-    page = browse("/?q=a+cat", locale="de-DE")
+@on_desk_and_phone
+def test_language_and_colours_are_chosen_and_kept(browse: Open, width: int) -> None:
+    page = browse("/?q=a+cat", locale="de-DE", width=width)
     assert page.get_attribute("html", "lang") == "de"
     expect(page.locator(".search > button")).to_have_text("Suchen")
     page.click(".menu > summary")
@@ -274,10 +288,13 @@ def test_language_and_colours_are_chosen_and_kept(browse: Open) -> None:
     assert page.get_attribute("html", "data-theme") is None
 
 
-def test_search_and_facets_work_without_javascript(browse: Open, tmp_path: Path) -> None:
-    page = browse(scripts=False)
+@on_desk_and_phone
+def test_search_and_facets_work_without_javascript(browse: Open, tmp_path: Path, width: int) -> None:
+    page = browse(scripts=False, width=width)
+    show_filters(page)
     page.click("#v-orientation-landscape")
     page.wait_for_url("**filter=**")
+    show_filters(page)
     page.fill("[name=width_to]", "999")
     page.press("[name=width_to]", "Enter")
     page.wait_for_url("**width_to=999**")
@@ -289,6 +306,7 @@ def test_search_and_facets_work_without_javascript(browse: Open, tmp_path: Path)
     page.wait_for_url("**not=a+cat**")
     page.click(".search > button")
     page.goto("/?filter=object:cat")
+    show_filters(page)
     page.locator("#least").fill("90")
     page.locator(".least button").click()
     page.wait_for_url("**least=90**")
@@ -307,8 +325,9 @@ def test_on_a_phone_without_javascript_the_filters_are_folded(browse: Open) -> N
     expect(page.locator("#v-orientation-landscape")).to_be_visible()
 
 
-def test_the_keyboard_alone_gets_from_the_box_to_a_picture_and_back(browse: Open) -> None:
-    page = browse("/?q=a+cat")
+@on_desk_and_phone
+def test_the_keyboard_alone_gets_from_the_box_to_a_picture_and_back(browse: Open, width: int) -> None:
+    page = browse("/?q=a+cat", width=width)
     page.keyboard.press("Tab")
     assert page.evaluate("document.activeElement.textContent") == "Skip to the content"
     page.keyboard.press("Enter")
