@@ -364,6 +364,45 @@ def verify(data: Path | None, as_json: bool, repair: bool) -> int:
     return SOME_REJECTED if problems else OK
 
 
+@command("backup")
+@click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
+@click.option("--keys", is_flag=True, help="Also the API keys' digests, to be let in after a restore as before.")
+def backup(data: Path | None, as_json: bool, file: Path, keys: bool) -> int:
+    """Write everything of the library that cannot be made again into FILE. Servers and writers go on meanwhile.
+
+    The pictures of your own folders are not in it; those that were uploaded are.
+    """
+    from dataclasses import asdict
+
+    from indexer.backup import back_up
+
+    kept = back_up(load_config(data=data), file, keys=keys)
+    for path in kept.missing:
+        click.echo(f"missing {path}: it was sent, but its file is gone", err=True)
+    if as_json:
+        emit(asdict(kept))
+    else:
+        click.echo(f"{kept.images} images and {kept.uploads} uploaded pictures in {file}, {kept.bytes / 1e6:.1f} MB")
+    return SOME_REJECTED if kept.missing else OK
+
+
+@command("restore")
+@click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
+def restore_(data: Path | None, as_json: bool, file: Path) -> None:
+    """Make the library of a backup, in a folder that is not there yet or empty: whole, or not at all."""
+    from dataclasses import asdict
+
+    from indexer.backup import restore
+
+    config = load_config(data=data)
+    kept = restore(file, config.data)
+    if as_json:
+        emit(asdict(kept))
+        return
+    click.echo(f"{kept.images} images, as they were at {kept.made_at}, in {config.data}")
+    click.echo("vectors and tags are made searchable at the first command; thumbnails when they are seen")
+
+
 @command("migrate")
 @click.option("--to", "target", type=click.Choice(["embedded", "opensearch", "opensearch-knn"]), required=True)
 @click.option("--replace", is_flag=True, help="Overwrite the library that is there already.")

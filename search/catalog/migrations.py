@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
+import uuid
+from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
@@ -141,7 +144,10 @@ def refuse_foreign(path: Path) -> None:
 
 
 def migrate(connection: sqlite3.Connection, where: str) -> None:
-    """Bring a catalogue to the newest schema, in one transaction. Raises ConfigError for a newer one."""
+    """Bring a catalogue to the newest schema, in one transaction; as it was before, it is kept beside.
+
+    Raises ConfigError for a newer one, and where it could not be kept as it was.
+    """
     (version,) = connection.execute("PRAGMA user_version").fetchone()
     if version > len(STEPS):
         raise ConfigError(
@@ -149,9 +155,44 @@ def migrate(connection: sqlite3.Connection, where: str) -> None:
         )
     if version == len(STEPS):
         return
-    steps = "".join(STEPS[version:])
-    # executescript commits what is open before it starts, so the transaction stands inside the script.
-    connection.executescript(
-        f"BEGIN IMMEDIATE; {steps} PRAGMA user_version = {len(STEPS)};"
-        f" PRAGMA application_id = {APPLICATION_ID}; COMMIT;"
-    )
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        (version,) = connection.execute("PRAGMA user_version").fetchone()  # another process may have been faster
+        if 0 < version < len(STEPS):
+            _keep(Path(where), version)
+        for step in STEPS[version:]:
+            for statement in _statements(step):
+                connection.execute(statement)
+        connection.execute(f"PRAGMA user_version = {len(STEPS)}")
+        connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+        connection.execute("COMMIT")
+    except BaseException:
+        if connection.in_transaction:  # SQLite has rolled back by itself when the disk is full
+            connection.execute("ROLLBACK")
+        raise
+
+
+def _statements(script: str) -> Iterator[str]:
+    statement = ""
+    for line in script.splitlines(keepends=True):
+        statement += line
+        if sqlite3.complete_statement(statement):
+            yield statement
+            statement = ""
+
+
+def _keep(catalogue: Path, version: int) -> None:
+    """Copy a catalogue as it is; under its name when it is whole."""
+    kept = catalogue.with_name(f"{catalogue.name}.schema-{version}")
+    making = kept.with_name(f"{kept.name}.{uuid.uuid4().hex[:8]}")
+    try:
+        with closing(sqlite3.connect(catalogue)) as now, closing(sqlite3.connect(making)) as copy:
+            now.backup(copy)
+            copy.execute("PRAGMA journal_mode = DELETE")
+        os.replace(making, kept)
+    except (OSError, sqlite3.Error) as error:
+        raise ConfigError(
+            f"{catalogue} is of an older form and would be changed, but cannot be kept as it is in {kept.name}: {error}"
+        ) from error
+    finally:
+        making.unlink(missing_ok=True)
