@@ -306,6 +306,19 @@ def serve(as_json: bool, libraries: tuple[str, ...], **flags: Any) -> None:
     run(load_config(**flags, libraries=named or None))
 
 
+@command("mcp")
+@click.option("--write", is_flag=True, help="Let the client change tags, captions and alt texts too.")
+def mcp_(data: Path | None, as_json: bool, write: bool) -> None:
+    """Serve the library to an assistant over the Model Context Protocol, on stdin and stdout; read-only by itself."""
+    from importlib.util import find_spec
+
+    if find_spec("mcp") is None:
+        raise ConfigError("this needs one more package: pip install 'snapseek[mcp]'")
+    from api.mcp_server import run
+
+    run(load_config(data=data), write=write)
+
+
 @command("worker")
 @click.option("-n", "--workers", type=int, help="Processes.")
 def worker(data: Path | None, as_json: bool, workers: int | None) -> None:
