@@ -108,6 +108,8 @@ def index(paths: tuple[Path, ...], as_json: bool, watch: bool, **flags: Any) -> 
         click.echo(report.summary())
     for rejected in report.rejected:
         click.echo(f"rejected {rejected.path}: {rejected.reason}", err=True)
+    for unread in report.unread:
+        click.echo(f"passed over {unread.path}: {unread.reason}", err=True)
     return SOME_REJECTED if report.rejected else OK
 
 
@@ -129,6 +131,8 @@ def watch_folders(config: Config, paths: tuple[Path, ...], as_json: bool) -> int
             bar.say(report.summary())
             for rejected in report.rejected:
                 bar.say(f"rejected {rejected.path}: {rejected.reason}")
+            for unread in report.unread:
+                bar.say(f"passed over {unread.path}: {unread.reason}")
 
         Watch(config, paths, progress=bar, stopping=stopping, seen=seen).run()
     if as_json:
@@ -458,6 +462,61 @@ def rm(data: Path | None, as_json: bool, pictures: tuple[str, ...]) -> None:
         emit({"removed": ids})
     else:
         click.echo(f"removed {len(ids)} from the library")
+
+
+@main.group("xmp")
+def xmp() -> None:
+    """Write XMP sidecars for other photo programs; those that are there are read by `snapseek index`."""
+
+
+@command("export", group=xmp)
+@click.argument("pictures", nargs=-1, metavar="[PATH_OR_ID]...")
+@click.option("--min-confidence", default=0.8, show_default=True, type=click.FloatRange(0, 1), help="Of models' tags.")
+@click.option("--kinds", default="object,class,scene,attribute,style", show_default=True, help="Of models' tags.")
+@click.option("--dry-run", is_flag=True, help="Tell what would be written, and write nothing.")
+def xmp_export(
+    data: Path | None, as_json: bool, pictures: tuple[str, ...], min_confidence: float, kinds: str, dry_run: bool
+) -> int:
+    """Write tags, captions and alt texts to sidecars beside the pictures named, or beside all. Originals stay.
+
+    What people or other programs wrote in a sidecar stays in it.
+    """
+    from api.routes.search import split_names
+    from indexer.xmp_export import Exported, export
+    from search.catalog.opening import open_catalog
+    from search.types import Rejected, TagKind
+
+    if unknown := set(split_names(kinds)) - set(TagKind):
+        raise ConfigError(f"no kinds of tags: {', '.join(sorted(unknown))}; there are {', '.join(TagKind)}")
+    config = load_config(data=data)
+    written: list[Exported] = []
+    rejected: list[Rejected] = []
+    unchanged = 0
+    with open_catalog(config) as catalog:
+        ids = [catalog.expect(picture) for picture in pictures] or None
+        chosen = [TagKind(kind) for kind in split_names(kinds)]
+        for one in export(config, catalog, ids, least=min_confidence, kinds=chosen, dry_run=dry_run):
+            if isinstance(one, Rejected):
+                rejected.append(one)
+                click.echo(f"rejected {one.path}: {one.reason}", err=True)
+            elif one.changed:
+                written.append(one)
+                if not as_json:
+                    said = [f"+{word}" for word in one.added] + [f"-{word}" for word in one.withdrawn]
+                    click.echo(f"{one.path}: {', '.join(said) or 'said by a person now'}")
+            else:
+                unchanged += 1
+    if as_json:
+        files = [
+            {"path": str(one.path), "created": one.created, "added": one.added, "withdrawn": one.withdrawn}
+            for one in written
+        ]
+        refused = [{"path": one.path, "reason": one.reason} for one in rejected]
+        emit({"written": len(written), "unchanged": unchanged, "dry_run": dry_run, "files": files, "rejected": refused})
+    else:
+        would = "would be written" if dry_run else "written"
+        click.echo(f"{len(written)} sidecars {would}, {unchanged} unchanged, {len(rejected)} rejected", err=True)
+    return SOME_REJECTED if rejected else OK
 
 
 @main.group("moderation")

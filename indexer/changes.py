@@ -21,6 +21,8 @@ class Changes:
     moved: list[tuple[str, Found]] = field(default_factory=list)
     """The path that the catalogue knows, and the file that is now elsewhere."""
     gone: list[str] = field(default_factory=list)
+    told_anew: set[str] = field(default_factory=set)
+    """Paths of those to read of which only the sidecars changed."""
     rejected: list[Rejected] = field(default_factory=list)
     """Not to be read (again): no such reader, or known to be broken and not changed since."""
 
@@ -28,8 +30,9 @@ class Changes:
 def compare(scanned: Iterable[Found | Rejected], known: Mapping[str, KnownFile], *, models: str) -> Changes:
     """Return the changes since the last run, without opening a file.
 
-    A file whose size and time are what they were is unchanged, unless ``models`` (the fingerprint of the profile) are
-    other ones than those that annotated it. A new path with the inode, size and time of a vanished one was moved.
+    A file whose size and time are what they were, and those of its sidecars, is unchanged, unless ``models`` (the
+    fingerprint of the profile) are other ones than those that annotated it. A new path with the inode, size, time and
+    sidecars of a vanished one was moved.
     """
     changes, new = Changes(), []
     missing = dict(known)
@@ -51,15 +54,18 @@ def compare(scanned: Iterable[Found | Rejected], known: Mapping[str, KnownFile],
             changes.hidden += 1
         elif before.models != models:
             changes.to_read.append(found)
+        elif before.sidecars != found.sidecars:
+            changes.to_read.append(found)
+            changes.told_anew.add(found.path)
         else:
             changes.unchanged += 1
     vanished = {
-        (file.inode, file.size, file.mtime_ns): path
+        (file.inode, file.size, file.mtime_ns, file.sidecars): path
         for path, file in missing.items()
         if file.ordinal is not None and file.models == models
     }
     for found in new:
-        old = vanished.pop((found.inode, found.size, found.mtime_ns), None)
+        old = vanished.pop((found.inode, found.size, found.mtime_ns, found.sidecars), None)
         if old is None:
             changes.to_read.append(found)
         else:

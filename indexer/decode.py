@@ -9,6 +9,7 @@ import hashlib
 import io
 import math
 import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -31,11 +32,13 @@ from PIL import (
     WebPImagePlugin,
 )
 
+from indexer import metadata
 from indexer.magic import HEAD, HEIF, TAIL, suffix_of, why_refused, why_two_in_one
 from search.errors import ImageTooLarge, InvalidQuery, UnsupportedImage
 from search.looks import THUMBNAIL_SIDE
 from search.phash import perceptual_hash
-from search.types import Box, ImageId, Location, Shot
+from search.types import Box, ImageId, Location, Rejected, Shot
+from search.written import Written
 
 if HEIF:
     from pillow_heif import register_heif_opener
@@ -91,6 +94,10 @@ class Decoded:
     camera: str | None
     shot: Shot | None
     location: Location | None
+    written: Written | None = None
+    """What people wrote in the file, and, where it was read from one, in its sidecars."""
+    unread: tuple[Rejected, ...] = ()
+    """Metadata that could not be read, by the name of its file, and why."""
 
     def image(self) -> Image.Image:
         return Image.fromarray(self.pixels)
@@ -101,9 +108,9 @@ def image_id(data: bytes) -> ImageId:
     return ImageId(hashlib.sha256(data).hexdigest()[:32])
 
 
-def decode_file(path: str, side: int, limits: Limits) -> Decoded:
+def decode_file(path: str, side: int, limits: Limits, sidecars: Sequence[str] = ()) -> Decoded:
     """Read and decode a file; see `decode`. Raises OSError where it cannot be read."""
-    return decode(_read(path, limits), side, limits)
+    return decode(_read(path, limits), side, limits, path, sidecars)
 
 
 def _read(path: str, limits: Limits) -> bytes:
@@ -111,9 +118,10 @@ def _read(path: str, limits: Limits) -> bytes:
         return file.read(limits.max_bytes + 1)
 
 
-def decode(data: bytes, side: int, limits: Limits) -> Decoded:
+def decode(data: bytes, side: int, limits: Limits, path: str = "", sidecars: Sequence[str] = ()) -> Decoded:
     """Return the picture in ``data``, its long side reduced to about ``side`` pixels where it is longer.
 
+    ``sidecars``: names of files that tell of it, relative to the folder of ``path``, the nearest first.
     The first frame of an animation counts. Transparent parts are laid on white, colour profiles are turned to sRGB.
     Raises UnsupportedImage or ImageTooLarge with the reason.
     """
@@ -129,11 +137,13 @@ def decode(data: bytes, side: int, limits: Limits) -> Decoded:
     if image.width * image.height > limits.max_pixels:
         raise ImageTooLarge(f"{image.width} x {image.height} pixels are more than {limits.max_pixels:,}")
     try:
-        return _decode(image, data, side)
+        decoded = _decode(image, data, side)
     except MemoryError as error:
         raise ImageTooLarge(f"decoding {image.width} x {image.height} pixels needs too much memory") from error
     except Exception as error:  # a parser fed with hostile bytes raises nearly anything
         raise UnsupportedImage(f"damaged {image.format} file: {error}") from error
+    written, unread = metadata.written(path, sidecars, metadata.embedded(image))
+    return replace(decoded, written=written, unread=unread)
 
 
 def decode_part(data: bytes, side: int, limits: Limits, box: Box) -> Decoded:

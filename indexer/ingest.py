@@ -11,6 +11,7 @@ from search.catalog.protocol import Catalog
 from search.catalog.rows import Batch, FileRow
 from search.jobs import Item, ItemState, Job
 from search.types import ImageId
+from search.written import UNREAD
 
 
 def accept(
@@ -76,5 +77,5 @@ def _note_copies(catalog: Catalog, uploads: Uploads, copies: Mapping[str, ImageI
     files = []
     for path, id in copies.items():
         status = (root.path / path).stat()
-        files.append((FileRow(path, status.st_size, status.st_mtime_ns, status.st_ino), id))
+        files.append((FileRow(path, status.st_size, status.st_mtime_ns, status.st_ino, UNREAD), id))
     catalog.write(root, Batch(space, files=files))

@@ -20,6 +20,7 @@ from typing import Protocol
 
 from pebble import ProcessFuture
 
+from indexer import sidecars
 from indexer.changes import Changes, compare
 from indexer.decode import Decoded
 from indexer.media import Media
@@ -127,7 +128,9 @@ class Indexing:
         self._progress.found(len(changes.to_read))
         media = Media(self._config.data, catalog, self._pool)
         asked_for = place.extent is Extent.FILE
-        writer = BatchWriter(catalog, profile, place.root, media, report, asked_for=asked_for)
+        writer = BatchWriter(
+            catalog, profile, place.root, media, report, asked_for=asked_for, told_anew=changes.told_anew
+        )
         for batch in _decoded(self._pool, place.root, changes.to_read, profile.decode_side, self._config.batch_size):
             writer.write(batch)
             self._progress.done(len(batch))
@@ -230,7 +233,8 @@ def _decoded(pool: DecodePool, root: Root, files: list[Found], side: int, size: 
 
     def submit(count: int) -> None:
         for found in islice(coming, count):
-            waiting.append((found, pool.submit_file(str(root.path / found.path), side)))
+            beside = [one.name for one in sidecars.named(found.sidecars)]
+            waiting.append((found, pool.submit_file(str(root.path / found.path), side, beside)))
 
     submit(READ_AHEAD * size)
     room = FIRST_BATCH

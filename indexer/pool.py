@@ -6,6 +6,7 @@ import multiprocessing
 import os
 import signal
 import sys
+from collections.abc import Sequence
 from concurrent.futures import TimeoutError as FutureTimeout
 from types import TracebackType
 from typing import Any
@@ -33,9 +34,9 @@ class DecodePool:
             max_workers=workers, context=context, initializer=_start, initargs=(config.decode_memory_bytes,)
         )
 
-    def submit_file(self, path: str, side: int) -> ProcessFuture[Decoded]:
-        """Start decoding a file; `result` waits for it."""
-        return self._schedule(decode_file, path, side)
+    def submit_file(self, path: str, side: int, sidecars: Sequence[str] = ()) -> ProcessFuture[Decoded]:
+        """Start decoding a file with ``sidecars``, as `decode` takes them; `result` waits for it."""
+        return self._schedule(decode_file, path, side, sidecars)
 
     def submit_bytes(self, data: bytes, side: int) -> ProcessFuture[Decoded]:
         return self._schedule(decode, data, side)
@@ -47,7 +48,7 @@ class DecodePool:
     def submit_part(self, data: bytes, side: int, box: Box) -> ProcessFuture[Decoded]:
         return self._schedule(decode_part, data, side, box)
 
-    def _schedule(self, function: Any, source: str | bytes, side: int, *more: Box) -> ProcessFuture[Decoded]:
+    def _schedule(self, function: Any, source: str | bytes, side: int, *more: Any) -> ProcessFuture[Decoded]:
         arguments = [function, self._timeout_s, source, side, self._limits, *more]
         return self._pool.schedule(_limited, args=arguments, timeout=self._timeout_s)
 

@@ -22,7 +22,11 @@ class IndexReport:
     moved: int = 0
     removed: int = 0
     hidden: int = 0
+    told_anew: int = 0
+    """Files of which only the sidecars changed."""
     rejected: list[Rejected] = field(default_factory=list)
+    unread: list[Rejected] = field(default_factory=list)
+    """Sidecars, and metadata in files, that could not be read; the pictures are indexed all the same."""
     seconds: float = 0.0
     started: float = field(default_factory=time.monotonic)
 
@@ -42,6 +46,8 @@ class IndexReport:
             "moved": self.moved,
             "removed": self.removed,
             "hidden": self.hidden,
+            "told_anew": self.told_anew,
+            "unread": [{"path": r.path, "reason": r.reason} for r in self.unread],
             "rejected": [{"path": r.path, "reason": r.reason} for r in self.rejected],
             "seconds": round(self.seconds, 2),
             "images_per_second": round(self.images_per_second, 2),
@@ -54,6 +60,7 @@ class IndexReport:
         counts = {
             "unchanged": self.unchanged,
             "copies": self.duplicates,
+            "told anew by sidecars": self.told_anew,
             "moved": self.moved,
             "removed": self.removed,
             "passed over, removed by you before": self.hidden,
@@ -67,5 +74,6 @@ class IndexReport:
 def summed(reports: Sequence[IndexReport]) -> IndexReport:
     """Return what runs did together: counts and times added up, what is unchanged or rejected as the last one says."""
     last = reports[-1]
-    added = {name: sum(getattr(one, name) for one in reports) for name in ("indexed", "duplicates", "moved", "removed")}
+    names = ("indexed", "duplicates", "told_anew", "moved", "removed")
+    added = {name: sum(getattr(one, name) for one in reports) for name in names}
     return replace(last, **added, seconds=sum(one.seconds for one in reports))

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
+from indexer import sidecars
 from indexer.magic import HEAD, suffix_of
 from search.types import Rejected
 
@@ -30,6 +31,8 @@ class Found:
     size: int
     mtime_ns: int
     inode: int
+    sidecars: str = ""
+    """Which there are, as `indexer.sidecars.told` has it."""
 
 
 def scan(root: Path, within: PurePosixPath, *, skip: frozenset[Path] = frozenset()) -> Iterator[Found | Rejected]:
@@ -43,7 +46,7 @@ def scan(root: Path, within: PurePosixPath, *, skip: frozenset[Path] = frozenset
     if start.is_file():
         found = _file(os.fspath(start), within.as_posix())
         if found:
-            yield found
+            yield _with_sidecars(found, sidecars.beside(os.fspath(start)))
         return
     skipped = {os.fspath(path) for path in skip}
     folders = [within.as_posix()]
@@ -58,6 +61,7 @@ def scan(root: Path, within: PurePosixPath, *, skip: frozenset[Path] = frozenset
         # Names are joined as text: a `Path` for each of a hundred thousand files took most of the scan.
         below = "" if folder == "." else f"{folder}/"
         inner = []
+        beside = sidecars.listed(listed)
         for entry in listed:
             if entry.name.startswith("."):
                 continue
@@ -65,7 +69,7 @@ def scan(root: Path, within: PurePosixPath, *, skip: frozenset[Path] = frozenset
                 if entry.path not in skipped:
                     inner.append(below + entry.name)
             elif found := _file(entry.path, below + entry.name, entry):
-                yield found
+                yield _with_sidecars(found, beside)
         folders.extend(reversed(inner))
 
 
@@ -84,6 +88,13 @@ def _file(path: str, relative: str, entry: os.DirEntry[str] | None = None) -> Fo
     return Found(relative, status.st_size, status.st_mtime_ns, status.st_ino)
 
 
+def _with_sidecars(found: Found | Rejected, there: Mapping[str, tuple[str, sidecars.Status]]) -> Found | Rejected:
+    if isinstance(found, Rejected) or not there:
+        return found
+    told = sidecars.told(os.path.basename(found.path), there)
+    return replace(found, sidecars=told) if told else found
+
+
 def _looks_like_a_picture(path: str) -> bool:
     with open(path, "rb") as file:
         return suffix_of(file.read(HEAD)) is not None
@@ -96,4 +107,4 @@ def scan_files(root: Path, paths: Iterable[str]) -> Iterator[Found | Rejected]:
         if os.path.isfile(whole):
             found = _file(whole, path)
             if found:
-                yield found
+                yield _with_sidecars(found, sidecars.beside(whole))

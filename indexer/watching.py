@@ -19,6 +19,7 @@ from watchfiles import Change, watch
 from indexer.pipeline import Indexing, Progress
 from indexer.report import IndexReport
 from indexer.scan import PICTURES, UNSUPPORTED
+from indexer.sidecars import is_sidecar
 from search.config import Config
 from search.errors import ConfigError, Conflict, Unavailable
 
@@ -86,7 +87,7 @@ def _is_fresh(path: Path) -> bool:
 
 def _concerns(change: Change, path: Path) -> bool:
     suffix = path.suffix[1:].lower()
-    if not suffix or suffix in PICTURES or suffix in UNSUPPORTED or change is Change.deleted:
+    if not suffix or suffix in PICTURES or suffix in UNSUPPORTED or is_sidecar(path.name) or change is Change.deleted:
         return True
     return path.is_dir()
 
@@ -170,7 +171,7 @@ class Watch:
         except ConfigError as error:  # a disk that was taken out looks like an empty folder
             log.warning("%s", error)
             return True
-        if report.indexed or report.moved or report.removed or report.duplicates:
+        if report.indexed or report.moved or report.removed or report.duplicates or report.told_anew:
             self._seen(report)
         return True
 

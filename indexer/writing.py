@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+import os
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from pebble import ProcessFuture
 
@@ -18,6 +19,7 @@ from search.catalog.protocol import Catalog
 from search.catalog.rows import Batch, FileRow, NewImage, Root, Said
 from search.errors import SnapseekError
 from search.types import ImageId, Rejected
+from search.written import Written
 
 log = logging.getLogger(__name__)
 
@@ -54,24 +56,35 @@ class BatchWriter:
         report: IndexReport,
         *,
         asked_for: bool = False,
+        told_anew: Collection[str] = (),
     ) -> None:
-        """``asked_for``: the files were named one by one, and come back even if they were taken out before."""
+        """``asked_for``: the files were named one by one, and come back even if they were taken out before.
+
+        ``told_anew``: paths of files of which only the sidecars changed.
+        """
         self._catalog = catalog
         self._profile = profile
         self._root = root
         self._media = media
         self._report = report
         self._asked_for = asked_for
+        self._told_anew = told_anew
 
     def write(self, read: Sequence[Read]) -> dict[str, str]:
         """Annotate what is new among the files, write all of them, and return why some hold no image, by path."""
         batch = Batch(self._profile.encoder.space, profile=self._profile.name)
         pictures: dict[ImageId, Decoded] = {}
         files: list[tuple[Found, ImageId]] = []
+        said: dict[str, Written | None] = {}
         for one in read:
             if isinstance(one.result, str):
                 self._reject(batch, one.found, one.result)
             else:
+                folder = os.path.dirname(one.found.path)
+                self._report.unread += [
+                    Rejected(os.path.join(folder, bad.path), bad.reason) for bad in one.result.unread
+                ]
+                said[one.found.path] = one.result.written
                 pictures.setdefault(one.result.id, one.result)
                 files.append((one.found, one.result.id))
         fresh = self._fresh(pictures)
@@ -85,8 +98,10 @@ class BatchWriter:
             elif id in failed:
                 self._reject(batch, found, failed[id])
             else:
-                batch.files.append((row(found), id))
-                self._report.duplicates += id not in new
+                batch.files.append((replace(row(found), written=said[found.path]), id))
+                is_new, is_told_anew = id in new, found.path in self._told_anew
+                self._report.told_anew += not is_new and is_told_anew
+                self._report.duplicates += not is_new and not is_told_anew
                 new.discard(id)  # its further files are copies
         self._catalog.write(self._root, batch)
         self._report.indexed += len(batch.images)
@@ -144,7 +159,7 @@ class BatchWriter:
 
 def row(found: Found) -> FileRow:
     """Return what the catalogue keeps of a file."""
-    return FileRow(found.path, found.size, found.mtime_ns, found.inode)
+    return FileRow(found.path, found.size, found.mtime_ns, found.inode, found.sidecars)
 
 
 def _new_image(picture: Decoded, annotation: Annotation, models: str) -> NewImage:

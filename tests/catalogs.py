@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -13,11 +14,16 @@ from search.catalog.protocol import Catalog
 from search.catalog.rows import Batch, FileRow, NewImage, Root
 from search.saved import SavedSearch, with_search
 from search.types import Box, Decision, EmbeddingSpace, ImageId, Location, Shot, Tag, TagKind, Vector, Verdict
+from search.written import Text, Written
 
 SPACE = EmbeddingSpace("test", 8, "f" * 32)
 OTHER = EmbeddingSpace("other", 4, "0" * 32)
 DOG = Tag(TagKind.OBJECT, "dog", 0.9, "detector", Box(0.1, 0.2, 0.3, 0.4))
 
+WRITTEN = Written(
+    (Text("Places", "xmp"), Text("Oslo", "iptc")),
+    Text("Written", "xmp"), Text("For the blind", "xmp"), Text("4 stars", "photoprism")
+)  # fmt: skip
 REJECTED = Decision(Verdict.REJECTED, "Ann", datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC), "a note")
 APPROVED = Decision(Verdict.APPROVED, "Bob", datetime(2026, 1, 3, tzinfo=UTC))
 
@@ -66,7 +72,10 @@ def a_lived_in_library(catalog: Catalog) -> None:
     name = os.fsdecode(b"caf\xe9.jpg")
     catalog.write(photos, Batch(OTHER, [again], [(a_file("2.jpg"), again.id)]))
     rejected = [(a_file("bad.jpg", 2**63 - 1), "broken"), (a_file("out.jpg"), None)]
-    catalog.write(more, Batch(SPACE, files=[(a_file(name), an_id(1))], rejected=rejected))
+    told = replace(a_file(name), sidecars='[["caf.xmp",1,2]]', written=WRITTEN)
+    catalog.write(
+        more, Batch(SPACE, files=[(told, an_id(1)), (replace(told, path="5.jpg"), an_id(5))], rejected=rejected)
+    )
     catalog.edit(an_id(1), add=[(TagKind.USER, "Rex")], remove=[(TagKind.OBJECT, "dog")], caption="Rex", alt_text="R")
     catalog.edit(an_id(3), alt_text="Three")
     catalog.decide(an_id(5), REJECTED)

@@ -150,7 +150,7 @@ def _caption_source(words: Words, image: ImageRecord) -> str:
     match image.caption_source:
         case "composed":
             return words("image.caption-composed")
-        case "person":
+        case source if source == PERSON or source in SOURCES:
             return words("image.caption-person")
     return words("image.caption-by", source=image.caption_source or "")
 

@@ -125,7 +125,13 @@ CREATE INDEX tag_moderation ON tag (label, confidence, ordinal) WHERE kind = 'mo
 V5 = "ALTER TABLE image ADD COLUMN shot TEXT;"
 """How the camera was set, in JSON; not known of images that were indexed before."""
 
-STEPS = (V1, V2, V3, V4, V5)
+V6 = """
+ALTER TABLE file ADD COLUMN sidecars TEXT NOT NULL DEFAULT '?';
+ALTER TABLE file ADD COLUMN written TEXT;
+"""
+"""What people wrote in a file and its sidecars, in JSON, and what tells whether these changed; the next run looks."""
+
+STEPS = (V1, V2, V3, V4, V5, V6)
 
 
 def refuse_foreign(path: Path) -> None:

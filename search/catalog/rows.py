@@ -11,6 +11,7 @@ from typing import Any
 
 from pyroaring import BitMap
 
+from search import written as writing
 from search.calibration import Calibration
 from search.errors import Conflict
 from search.saved import SavedSearch
@@ -29,6 +30,7 @@ from search.types import (
     Vector,
     Verdict,
 )
+from search.written import Written
 
 WHOLE = PurePosixPath(".")
 """All of a root."""
@@ -52,6 +54,10 @@ class FileRow:
     size: int
     mtime_ns: int
     inode: int
+    sidecars: str = ""
+    """Tells whether its sidecars changed, as `indexer.sidecars` makes it; `search.written.UNREAD` if nobody looked."""
+    written: Written | None = None
+    """What people wrote in it and in its sidecars."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +70,7 @@ class KnownFile:
     ordinal: int | None
     reason: str | None
     models: str | None
+    sidecars: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -306,10 +313,17 @@ def stored_from_row(
     return StoredImage(ordinal, datetime.fromisoformat(indexed_at), image, space, files, tuple(others))
 
 
-def record_from_row(row: Sequence[Any], files: Sequence[str], tags: Iterable[Tag], edit: Edit) -> ImageRecord:
-    """Join an image's row with its files, its tags and what people decided."""
+def record_from_row(
+    row: Sequence[Any], files: Sequence[str], tags: Iterable[Tag], edit: Edit, written: Sequence[Written] = ()
+) -> ImageRecord:
+    """Join an image's row with its files, its tags, what people wrote about them, and, over all of it, what people
+    decided here."""
     (ordinal, id, width, height, mime_type, size, indexed_at, taken_at, camera, lat, lon, caption, source, shot) = row
+    people = writing.together(written) if written else Written()
+    if people.caption:
+        caption, source = people.caption.text, people.caption.source
     overruled = edit.caption is not None
+    alt_text = edit.alt_text if edit.alt_text is not None or people.alt_text is None else people.alt_text.text
     return ImageRecord(
         id=ImageId(id),
         ordinal=ordinal,
@@ -325,7 +339,7 @@ def record_from_row(row: Sequence[Any], files: Sequence[str], tags: Iterable[Tag
         location=None if lat is None else Location(lat, lon),
         caption=(edit.caption or None) if overruled else caption,
         caption_source=PERSON if overruled else source,
-        alt_text=edit.alt_text or None,
-        tags=edit.applied(tags),
+        alt_text=alt_text or None,
+        tags=edit.applied((*tags, *writing.tags(people)) if people else tags),
         decisions=edit.decisions,
     )

@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pyroaring import BitMap
 
-from search import saved
+from search import saved, written
 from search.calibration import Calibration
 from search.catalog import rows, statements
 from search.catalog.migrations import migrate, refuse_foreign
@@ -60,6 +60,7 @@ from search.types import (
     Vector,
     Verdict,
 )
+from search.written import Written
 
 FILE = "catalog.sqlite"
 LOCK = "write.lock"
@@ -245,7 +246,7 @@ class SqliteCatalog:
     def known_files(self, root: Root, within: PurePosixPath = WHOLE) -> dict[str, KnownFile]:
         """Return what is known of the files at or below ``root / within``, by path below the root."""
         sql = (
-            "SELECT file.path, size, mtime_ns, inode, file.ordinal, reason, models"
+            "SELECT file.path, size, mtime_ns, inode, file.ordinal, reason, models, sidecars"
             " FROM file LEFT JOIN image USING (ordinal) WHERE root = ?"
         )
         values: list[Any] = [root.id]
@@ -462,10 +463,13 @@ class SqliteCatalog:
             row[0]: row for row in self._chunked(f"SELECT {IMAGE_COLUMNS} FROM image WHERE ordinal IN ({{}})", ordinals)
         }
         files: dict[int, list[str]] = {}
-        for ordinal, path in self._chunked(
-            "SELECT ordinal, path FROM file WHERE ordinal IN ({}) ORDER BY root, path", ordinals
+        said: dict[int, list[Written]] = {}
+        for ordinal, path, text in self._chunked(
+            "SELECT ordinal, path, written FROM file WHERE ordinal IN ({}) ORDER BY root, path", ordinals
         ):
             files.setdefault(ordinal, []).append(os.fsdecode(path).encode("utf-8", "replace").decode())
+            if one := written.of_text(text):
+                said.setdefault(ordinal, []).append(one)
         tags: dict[int, list[Tag]] = {}
         for ordinal, *tag in self._chunked(
             "SELECT ordinal, kind, label, confidence, source, x, y, width, height FROM tag WHERE ordinal IN ({})"
@@ -476,7 +480,11 @@ class SqliteCatalog:
         edits = self._edits([row[1] for row in images.values()])
         return [
             rows.record_from_row(
-                images[ordinal], files.get(ordinal, []), tags.get(ordinal, []), edits.get(images[ordinal][1], Edit())
+                images[ordinal],
+                files.get(ordinal, []),
+                tags.get(ordinal, []),
+                edits.get(images[ordinal][1], Edit()),
+                said.get(ordinal, ()),
             )
             for ordinal in ordinals
             if ordinal in images
@@ -611,12 +619,12 @@ class SqliteCatalog:
         done, tags = self._by_task(ordinals)
         vectors = self._all_vectors(ordinals)
         files: dict[int, list[tuple[Path, FileRow]]] = {}
-        for ordinal, root, path, size, mtime_ns, inode in self._chunked(
-            "SELECT ordinal, root.path, file.path, size, mtime_ns, inode FROM file JOIN root ON root.id = file.root"
-            " WHERE ordinal IN ({}) ORDER BY root, file.path",
+        for ordinal, root, path, size, mtime_ns, inode, sidecars, text in self._chunked(
+            "SELECT ordinal, root.path, file.path, size, mtime_ns, inode, sidecars, written"
+            " FROM file JOIN root ON root.id = file.root WHERE ordinal IN ({}) ORDER BY root, file.path",
             ordinals,
         ):
-            file = FileRow(os.fsdecode(path), size, mtime_ns, inode)
+            file = FileRow(os.fsdecode(path), size, mtime_ns, inode, sidecars, written.of_text(text))
             files.setdefault(ordinal, []).append((self._there(root), file))
         return [
             rows.stored_from_row(
@@ -657,8 +665,8 @@ class SqliteCatalog:
     def remains(self) -> Remains:
         """Return what there is besides images: folders, rejected files, decisions of people, the profile."""
         rejected = self._rows(
-            "SELECT root.path, file.path, size, mtime_ns, inode, reason FROM file JOIN root ON root.id = file.root"
-            " WHERE ordinal IS NULL ORDER BY root, file.path"
+            "SELECT root.path, file.path, size, mtime_ns, inode, sidecars, reason"
+            " FROM file JOIN root ON root.id = file.root WHERE ordinal IS NULL ORDER BY root, file.path"
         )
         return Remains(
             profile=self.profile,
@@ -667,8 +675,8 @@ class SqliteCatalog:
             calibration=self.calibration(),
             roots=tuple(root.path for root in self.roots()),
             rejected=tuple(
-                (self._there(root), FileRow(os.fsdecode(path), size, mtime_ns, inode), reason)
-                for root, path, size, mtime_ns, inode, reason in rejected
+                (self._there(root), FileRow(os.fsdecode(path), *details), reason)
+                for root, path, *details, reason in rejected
             ),
             edits=self._edits([id for (id,) in self._rows("SELECT id FROM edit")]),
             hidden=frozenset(ImageId(id) for (id,) in self._rows("SELECT id FROM hidden")),

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from search import written
 from search.calibration import Calibration
 from search.catalog.rows import (
     Edit,
@@ -95,9 +96,19 @@ def write_file(
     connection: sqlite3.Connection, root: int, file: FileRow, *, id: ImageId | None = None, reason: str | None = None
 ) -> None:
     connection.execute(
-        "INSERT OR REPLACE INTO file (root, path, size, mtime_ns, inode, ordinal, reason)"
-        " VALUES (?, ?, ?, ?, ?, (SELECT ordinal FROM image WHERE id = ?), ?)",
-        (root, os.fsencode(file.path), file.size, file.mtime_ns, file.inode, id, reason),
+        "INSERT OR REPLACE INTO file (root, path, size, mtime_ns, inode, ordinal, reason, sidecars, written)"
+        " VALUES (?, ?, ?, ?, ?, (SELECT ordinal FROM image WHERE id = ?), ?, ?, ?)",
+        (
+            root,
+            os.fsencode(file.path),
+            file.size,
+            file.mtime_ns,
+            file.inode,
+            id,
+            reason,
+            file.sidecars,
+            written.to_text(file.written),
+        ),
     )
 
 

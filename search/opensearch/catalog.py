@@ -489,5 +489,7 @@ def _known(source: Source, models: Mapping[ImageId, tuple[int, str]]) -> KnownFi
     image = next(iter(images_of(source)), None)
     if not is_finished(source) or (image is not None and image not in models):
         return KnownFile(UNFINISHED, source["mtime_ns"], source["inode"], None, None, None)
+    file = file_row(source)
     ordinal, annotated_by = models[image] if image is not None else (None, None)
-    return KnownFile(source["size"], source["mtime_ns"], source["inode"], ordinal, source.get("reason"), annotated_by)
+    reason = source.get("reason")
+    return KnownFile(file.size, file.mtime_ns, file.inode, ordinal, reason, annotated_by, file.sidecars)

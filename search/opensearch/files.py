@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from search import written
 from search.catalog.rows import WHOLE, FileRow
 from search.opensearch import rewriting
 from search.opensearch.client import Client
@@ -23,6 +24,7 @@ from search.opensearch.rewriting import Held, Source, pages, rewrite
 from search.opensearch.stored import path_to_text, text_to_path
 from search.types import ImageId
 from search.words import writable
+from search.written import UNREAD
 
 UNFINISHED = -1
 """The size of a marked file; no file has it, so it differs from what is found."""
@@ -54,7 +56,14 @@ def file_key(source: Source) -> FileKey:
 
 
 def file_row(source: Source) -> FileRow:
-    return FileRow(text_to_path(source["path"]), source["size"], source["mtime_ns"], source["inode"])
+    return FileRow(
+        text_to_path(source["path"]),
+        source["size"],
+        source["mtime_ns"],
+        source["inode"],
+        source.get("sidecars", UNREAD),
+        written.of_text(source.get("written")),
+    )
 
 
 def images_of(source: Source | None) -> list[ImageId]:
@@ -74,7 +83,10 @@ def document_of(root: Path, file: FileRow, images: Iterable[ImageId] = (), reaso
         "size": file.size,
         "mtime_ns": file.mtime_ns,
         "inode": file.inode,
+        "sidecars": file.sidecars,
     }
+    if file.written:
+        source["written"] = written.to_text(file.written)
     if listed := sorted(images):
         source["image"] = listed
     if reason is not None:

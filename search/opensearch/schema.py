@@ -140,6 +140,10 @@ def images_mapping() -> dict[str, Any]:
     }
 
 
+_WRITTEN = {name: {"type": "keyword", "index": False, "doc_values": False} for name in ("sidecars", "written")}
+"""Opaque fields of files that libraries of an older version get when they are opened."""
+
+
 def files_mapping() -> dict[str, Any]:
     """Return the mapping of files: one document for each path below a root."""
     return {
@@ -153,6 +157,7 @@ def files_mapping() -> dict[str, Any]:
             "inode": {"type": "keyword"},
             "image": {"type": "keyword"},
             "reason": {"type": "keyword", "index": False, "ignore_above": 8_000},
+            **_WRITTEN,
         },
     }
 
@@ -259,11 +264,22 @@ def upgrade(client: Client, config: Config) -> None:
     """
     prefix = library(config)
     expect_readable(client, prefix)
+    _upgrade_files(client, prefix)
     if version_of(client, images(prefix)) == VERSION:
         return
     put_templates(client, config)
     new = {"_meta": {"snapseek": VERSION}, "properties": {"verdict": images_mapping()["properties"]["verdict"]}}
     client.call(lambda raw: raw.indices.put_mapping(index=images(prefix), body=new))
+
+
+def _upgrade_files(client: Client, prefix: str) -> None:
+    """Give the files their newest fields, where the catalogue is in OpenSearch."""
+    with client.translated():
+        if not client.raw.indices.exists(index=files(prefix)):
+            return
+        (found,) = client.raw.indices.get_mapping(index=files(prefix)).values()
+    if not _WRITTEN.keys() <= found["mappings"]["properties"].keys():
+        client.call(lambda raw: raw.indices.put_mapping(index=files(prefix), body={"properties": _WRITTEN}))
 
 
 def next_index(client: Client, config: Config, vectors: Mapping[str, Any] | None = None) -> str:

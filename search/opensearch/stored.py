@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from search import written as writing
 from search.catalog.rows import (
     Edit,
     FileRow,
@@ -33,6 +34,7 @@ from search.opensearch.rewriting import Source
 from search.opensearch.schema import vector_field
 from search.types import EmbeddingSpace, ImageId, ImageRecord, Tag, TagKind, Vector
 from search.words import writable
+from search.written import UNREAD
 
 VECTORS = "vector_*"
 """The fields of all spaces."""
@@ -88,11 +90,13 @@ def now() -> datetime:
 def record_of(source: Source) -> ImageRecord:
     """Return the record in a document, with what people decided."""
     known = source["record"]
+    files = [file for _, file in files_of(source)]
     return record_from_row(
         _row(source),
-        [writable(file.path) for _, file in files_of(source)],
+        [writable(file.path) for file in files],
         [tag_from_row(tag) for _, *tag in known["tags"]],
         edit_of(source) or Edit(),
+        [file.written for file in files if file.written],
     )
 
 
@@ -116,8 +120,8 @@ def stored_of(source: Source, spaces: Sequence[EmbeddingSpace]) -> StoredImage:
 def files_of(source: Source) -> list[File]:
     """Return the files in a document."""
     return [
-        (Path(text_to_path(root)), FileRow(text_to_path(path), *rest))
-        for root, path, *rest in source["record"]["files"]
+        (Path(text_to_path(root)), _file_from_json(path, *details))
+        for root, path, *details in source["record"]["files"]
     ]
 
 
@@ -199,4 +203,19 @@ def _tag_to_json(tag: Tag) -> list[Any]:
 
 
 def _file_to_json(root: Path, file: FileRow) -> list[Any]:
-    return [path_to_text(str(root)), path_to_text(file.path), file.size, file.mtime_ns, file.inode]
+    written = writing.to_text(file.written)
+    return [
+        path_to_text(str(root)),
+        path_to_text(file.path),
+        file.size,
+        file.mtime_ns,
+        file.inode,
+        file.sidecars,
+        *([] if written is None else [written]),
+    ]
+
+
+def _file_from_json(
+    path: str, size: int, mtime_ns: int, inode: int, sidecars: str = UNREAD, written: str | None = None
+) -> FileRow:
+    return FileRow(text_to_path(path), size, mtime_ns, inode, sidecars, writing.of_text(written))

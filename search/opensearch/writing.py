@@ -101,6 +101,8 @@ def move(library: Library, root: Path, moved: Sequence[tuple[str, FileRow]]) -> 
         # One that may be of several images is being changed by somebody, or was, and then the next run reads it again.
         if held.source is not None and len(images) < 2:
             files[key] = None
+            before = file_row(held.source)
+            file = replace(file, sidecars=before.sidecars, written=before.written)
             document = file_documents.document_of(root, file, images, held.source.get("reason"))
             files[FileKey(root, file.path)] = document
     settle(library, files)

@@ -8,6 +8,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path, PurePosixPath
@@ -19,6 +20,7 @@ from catalogs import (
     DOG,
     REJECTED,
     SPACE,
+    WRITTEN,
     a_file,
     a_lived_in_library,
     all_that_is_told,
@@ -40,6 +42,7 @@ from search.moderation import Policy
 from search.opensearch.catalog import OpenSearchCatalog
 from search.saved import SavedSearch, with_search, without_search
 from search.types import EmbeddingSpace, Location, Rejected, Shot, Tag, TagKind, Verdict
+from search.written import UNREAD
 
 
 @pytest.fixture(params=["sqlite", "opensearch"])
@@ -247,6 +250,54 @@ def test_people_overrule_models_now_and_later(catalog: Catalog, root: Root) -> N
     write(catalog, root, 1)
     again = catalog.record(an_id(1))
     assert (again.tags, again.caption) == (edited.tags, "Rex")
+
+
+def test_what_is_written_in_files_is_said_by_people_and_overruled_only_here(catalog: Catalog, root: Root) -> None:
+    told = replace(a_file("1.jpg"), sidecars="[]", written=WRITTEN)
+    image = an_image(1, caption="A dog", caption_source="composed")
+    catalog.write(root, Batch(SPACE, [image], [(told, an_id(1))]))
+    record = catalog.record(an_id(1))
+    assert {(tag.label, tag.source, tag.kind) for tag in record.tags if tag != DOG} == {
+        ("Places", "xmp", TagKind.USER),
+        ("Oslo", "iptc", TagKind.USER),
+        ("4 stars", "photoprism", TagKind.USER),
+    }
+    assert (record.caption, record.caption_source, record.alt_text) == ("Written", "xmp", "For the blind")
+    assert catalog.known_files(root)["1.jpg"].sidecars == "[]"
+
+    catalog.write(root, Batch(SPACE, [replace(image, caption="A cat", models="models-2")]))  # other models, no new file
+    catalog.move(root, [("1.jpg", replace(a_file("2.jpg"), sidecars="[]"))])
+    assert set(catalog.record(an_id(1)).tags) == set(record.tags)
+    assert catalog.record(an_id(1)).caption == "Written"
+
+    edited = catalog.edit(an_id(1), add=[(TagKind.USER, "Oslo")], remove=[(TagKind.USER, "places")], caption="Mine")
+    assert [tag.label for tag in edited.tags if tag.source != DOG.source] == ["Oslo", "4 stars"]
+    assert (edited.caption, edited.alt_text) == ("Mine", "For the blind")
+    assert catalog.edit(an_id(1), alt_text="").alt_text is None
+
+    catalog.write(root, Batch(SPACE, files=[(replace(told, path="2.jpg", written=None), an_id(1))]))
+    assert [tag.label for tag in catalog.record(an_id(1)).tags] == ["dog", "Oslo"]
+
+
+def test_copies_of_an_image_say_what_is_written_about_any(catalog: Catalog, root: Root) -> None:
+    copies = [(a_file("a.jpg"), an_id(1)), (replace(a_file("b.jpg", 2), written=WRITTEN), an_id(1))]
+    catalog.write(root, Batch(SPACE, [an_image(1)], copies))
+    assert catalog.record(an_id(1)).caption == "Written"
+    catalog.remove_files(root, ["b.jpg"])
+    assert catalog.record(an_id(1)).tags == (DOG,)
+
+
+def test_files_of_a_library_of_before_are_looked_at_for_sidecars(tmp_path: Path) -> None:
+    with SqliteCatalog(tmp_path, create=True) as catalog:
+        write(catalog, catalog.root(Path("/photos")), 1)
+    with closing(sqlite3.connect(tmp_path / FILE)) as connection:
+        for column in ("sidecars", "written"):
+            connection.execute(f"ALTER TABLE file DROP COLUMN {column}")
+        connection.execute("PRAGMA user_version = 5")
+    with SqliteCatalog(tmp_path) as catalog:
+        known = catalog.known_files(catalog.root(Path("/photos")))
+        assert known["1.jpg"].sidecars == UNREAD
+        assert catalog.record(an_id(1)).tags == (DOG,)
 
 
 def test_an_edit_can_be_taken_back_and_an_empty_text_takes_away(catalog: Catalog, root: Root) -> None:

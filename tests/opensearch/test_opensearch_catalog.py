@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from catalogs import OTHER, REJECTED, SPACE, a_file, all_that_is_told, an_id, an_image, take_over, write
+from catalogs import OTHER, REJECTED, SPACE, WRITTEN, a_file, all_that_is_told, an_id, an_image, take_over, write
 from opensearchpy import OpenSearch
 from pyroaring import BitMap
 
@@ -388,6 +388,20 @@ def test_a_library_of_the_version_before_takes_decisions(config: Config, monkeyp
         assert catalog.decided(Verdict.REJECTED) == BitMap()
         ordinal = catalog.decide(an_id(1), REJECTED).ordinal
         assert catalog.decided(Verdict.REJECTED) == BitMap([ordinal])
+
+
+def test_files_of_a_library_of_before_take_what_is_written(config: Config, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = schema.files_mapping()
+    for name in ("sidecars", "written"):
+        del before["properties"][name]
+    with monkeypatch.context() as older:
+        older.setattr(schema, "files_mapping", lambda: before)
+        older.setattr(schema, "_upgrade_files", lambda *_: None)
+        OpenSearchCatalog(config, create=True).close()
+    with OpenSearchCatalog(config) as catalog:
+        root = catalog.root(PHOTOS)
+        catalog.write(root, Batch(SPACE, [an_image(1)], [(replace(a_row("a.jpg", 1), written=WRITTEN), an_id(1))]))
+        assert catalog.record(an_id(1)).caption == "Written"
 
 
 def test_a_library_of_a_newer_version_is_refused(config: Config, raw: OpenSearch) -> None:
