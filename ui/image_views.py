@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from search import filters
 from search.boxes import box_text
 from search.types import DEFAULT_CONFIDENCE, PERSON, Filter, Hit, ImageId, ImageRecord, Shot, Tag, TagKind
+from search.written import SOURCES
 from ui.addresses import at
 from ui.language import Words
 from ui.parts import HitView, described, hit_views, name_of, ratio_of, size_text, thumbnail

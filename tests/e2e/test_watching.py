@@ -123,6 +123,8 @@ def test_what_comes_changes_moves_and_goes_is_seen(config: Config, photos: Path)
         shutil.rmtree(photos / "renamed")
         save(photos / "last.png")
         becomes(config, "last.png")
+        (photos / "last.xmp").write_text("no XMP", encoding="utf-8")
+        wait_for("the sidecar", lambda: [report.told_anew for report in reports if report.unread] == [1], 60)
 
 
 def test_a_file_is_left_alone_while_it_is_written_and_others_do_not_wait(config: Config, photos: Path) -> None:
