@@ -69,7 +69,7 @@ def scan(root: Path, within: PurePosixPath, *, skip: frozenset[Path] = frozenset
                 if entry.path not in skipped:
                     inner.append(below + entry.name)
             elif found := _file(entry.path, below + entry.name, entry):
-                yield _with_sidecars(found, beside)
+                yield _with_sidecars(found, beside) if beside else found
         folders.extend(reversed(inner))
 
 

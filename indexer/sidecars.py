@@ -44,7 +44,10 @@ def listed(entries: Iterable[os.DirEntry[str]]) -> dict[str, tuple[str, Status]]
     """
     found: dict[str, tuple[str, Status]] = {}
     for entry in entries:
-        if entry.name == PHOTOPRISM:
+        name = entry.name
+        if name[-4:].lower() in SUFFIXES:  # a call for each of a hundred thousand names would show
+            found[_key(name)] = name, entry.stat
+        elif name == PHOTOPRISM:
             try:
                 with os.scandir(entry.path) as inner:
                     for one in inner:
@@ -52,8 +55,6 @@ def listed(entries: Iterable[os.DirEntry[str]]) -> dict[str, tuple[str, Status]]
                             found[f"{PHOTOPRISM}/{_key(one.name)}"] = f"{PHOTOPRISM}/{one.name}", one.stat
             except OSError:
                 continue
-        elif is_sidecar(entry.name):
-            found[_key(entry.name)] = entry.name, entry.stat
     return found
 
 
