@@ -503,7 +503,7 @@ def xmp_export(
                 written.append(one)
                 if not as_json:
                     said = [f"+{word}" for word in one.added] + [f"-{word}" for word in one.withdrawn]
-                    click.echo(f"{one.path}: {', '.join(said) or 'said by a person now'}")
+                    click.echo(f"{one.path}: {', '.join(said) or 'only what is noted of whose keywords are whose'}")
             else:
                 unchanged += 1
     if as_json:

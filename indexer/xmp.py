@@ -35,6 +35,8 @@ ALT_TEXT = f"{{{IPTC_CORE}}}AltTextAccessibility"
 RATING = f"{{{XAP}}}Rating"
 OF_MODELS = f"{{{OURS}}}OfModels"
 """The keywords that models said and we wrote: they are no people's, and are ours to take back."""
+REFUSED = f"{{{OURS}}}Refused"
+"""Those of them that somebody deleted elsewhere: they are not written again."""
 OUR_TEXTS = {DESCRIPTION: f"{{{OURS}}}Description", ALT_TEXT: f"{{{OURS}}}AltText"}
 """Where we note what we wrote as these texts, so that a newer one may take its place."""
 XML_LANG = "{http://www.w3.org/XML/1998/namespace}lang"

@@ -1,8 +1,9 @@
 """Bring keywords, a caption and an alt text into an XMP sidecar, and leave all else in it as it is.
 
 What is there was written by people or by other programs and stays. Only what we wrote is changed or taken back: a
-property of our own notes it (`xmp.OF_MODELS`, `xmp.OUR_TEXTS`). A keyword of ours that somebody deleted is not written
-again. Namespace prefixes, comments and the order of things are kept.
+property of our own notes it (`xmp.OF_MODELS`, `xmp.OUR_TEXTS`). A keyword of ours that somebody deleted is noted, too,
+and not written again; where somebody puts it back, it is a person's. Namespace prefixes, comments and
+the order of things are kept.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from xml.etree import ElementTree
 from xml.etree.ElementTree import Element, SubElement
 
 from indexer import xmp
-from indexer.xmp import HIERARCHIES, OF_MODELS, OUR_TEXTS, RDF, SUBJECT, XML_LANG, Unreadable, tidy, values
+from indexer.xmp import HIERARCHIES, OF_MODELS, OUR_TEXTS, RDF, REFUSED, SUBJECT, XML_LANG, Unreadable, tidy, values
 
 Keyword = tuple[str, ...]
 """From its highest level down; most have one."""
@@ -86,9 +87,11 @@ def _bring_keywords(root: Element, wanted: Wanted) -> tuple[list[str], list[str]
     new = [keyword for keyword in dict.fromkeys(people) if _key("/".join(keyword)) not in there]
     said = {_key("/".join(keyword)) for keyword in people}
     models = {_key(label): label for label in wanted.models if _key(label) not in said}
-    ours = [label for key, label in models.items() if key not in there and key not in noted]
+    refused = {_key(word): word for word in values(root, REFUSED)} | noted
+    refused = {key: word for key, word in refused.items() if key not in there and key not in said}
+    ours = [label for key, label in models.items() if key not in there and key not in refused]
     gone = [word for key, word in noted.items() if key in there and key not in models and key not in said]
-    kept = [word for key, word in noted.items() if key not in said and word not in gone]
+    kept = [word for key, word in noted.items() if key in there and key not in said and word not in gone]
 
     _take_out(root, {_key(word) for word in gone})
     # Flat ones first: lists that are made anew below take over what stands there.
@@ -99,9 +102,7 @@ def _bring_keywords(root: Element, wanted: Wanted) -> tuple[list[str], list[str]
     for name in hierarchies:
         separator = HIERARCHIES[name]
         _add(root, name, [separator.join(keyword) for keyword in new] + ours)
-    is_noted_anew = bool(ours) or len(kept) != len(noted)
-    if is_noted_anew:
-        _set_noted(root, [*kept, *ours])
+    is_noted_anew = _set_note(root, OF_MODELS, [*kept, *ours]) | _set_note(root, REFUSED, list(refused.values()))
     return ["/".join(keyword) for keyword in new] + ours, gone, is_noted_anew
 
 
@@ -134,10 +135,14 @@ def _take_out(root: Element, gone: set[str]) -> None:
                         container.remove(item)
 
 
-def _set_noted(root: Element, words: list[str]) -> None:
-    for description, element in list(_elements(root, OF_MODELS)):
+def _set_note(root: Element, name: str, words: list[str]) -> bool:
+    """Set one of our own lists, and return whether it changed."""
+    if values(root, name) == words:
+        return False
+    for description, element in list(_elements(root, name)):
         description.remove(element)
-    _add(root, OF_MODELS, words)
+    _add(root, name, words)
+    return True
 
 
 def _add(root: Element, name: str, words: Iterable[str]) -> None:

@@ -21,6 +21,9 @@ from search.config import Config, load_config
 from search.services import open_services
 
 NO_FILE = b'--b\r\nContent-Disposition: form-data; name="a"\r\n\r\nx\r\n--b--\r\n'
+PACKET = b"""<rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#"><rdf:Description rdf:about=""
+ xmlns:dc="http://purl.org/dc/elements/1.1/"><dc:subject><rdf:Bag><rdf:li>Rex</rdf:li></rdf:Bag></dc:subject>
+</rdf:Description></rdf:RDF>"""
 JPEG = encoded(a_picture(), "JPEG")
 
 
@@ -77,21 +80,26 @@ def stored(config: Config) -> list[str]:
 
 
 def test_pictures_are_answered_at_once_and_found_when_a_worker_was_there(client: TestClient, config: Config) -> None:
-    answer = client.post("/v1/images", files=pictures("red", "blue"))
+    told = ("file", ("told.jpg", encoded(a_picture(5), xmp=PACKET), "image/jpeg"))
+    answer = client.post("/v1/images", files=[*pictures("red", "blue"), told])
     assert answer.status_code == 202
     sent = answer.json()
-    assert [(one["name"], one["status"]) for one in sent["images"]] == [("red.png", "queued"), ("blue.png", "queued")]
+    assert {one["name"]: one["status"] for one in sent["images"]} == dict.fromkeys(
+        ("red.png", "blue.png", "told.jpg"), "queued"
+    )
     assert answer.headers["location"] == f"/v1/jobs/{sent['job']}"
     waiting = client.get(f"/v1/jobs/{sent['job']}").json()
-    assert (waiting["state"], waiting["done"], waiting["total"]) == ("queued", 0, 2)
+    assert (waiting["state"], waiting["done"], waiting["total"]) == ("queued", 0, 3)
     with working(config):
         done = ended(client, sent["job"])
-    assert (done["state"], done["done"], done["rejected"]) == ("done", 2, [])
+    assert (done["state"], done["done"], done["rejected"]) == ("done", 3, [])
     for one in sent["images"]:
         record = client.get(f"/v1/images/{one['id']}").json()
         assert record["files"][0].endswith(one["name"])
         assert client.get(record["links"]["thumbnail"]).status_code == 200
     assert client.get("/v1/search", params={"filter": "color:red", "k": 200}).json()["total"] >= 1
+    (hit,) = client.get("/v1/search", params={"filter": "user:Rex source:xmp"}).json()["hits"]
+    assert hit["files"][0].endswith("told.jpg")
     (listed,) = client.get("/v1/jobs").json()["jobs"]
     assert listed["id"] == sent["job"]
 

@@ -85,7 +85,13 @@ def test_a_keyword_of_ours_is_taken_back_and_one_that_somebody_deleted_stays_awa
     assert subject(first) == ["Oslo", "dog", "cat"]
     assert first is not None
     deleted = first.replace(b"<rdf:li>cat</rdf:li>", b"", 1)
-    assert edited(deleted, Wanted(models=("dog", "cat"))) == Edited(None)
+    noted = edited(deleted, Wanted(models=("dog", "cat")))
+    assert (noted.added, noted.withdrawn, subject(noted.data)) == ((), (), ["Oslo", "dog"])
+    assert edited(noted.data, Wanted(models=("dog", "cat"))) == Edited(None)
+    assert noted.data is not None
+    put_back = noted.data.replace(b"<rdf:li>Oslo</rdf:li>", b"<rdf:li>Oslo</rdf:li><rdf:li>cat</rdf:li>", 1)
+    assert [word.text for word in read(put_back).keywords] == ["Oslo", "cat"]
+    assert subject(edited(put_back, Wanted(models=("dog",))).data) == ["Oslo", "cat", "dog"]
     after = edited(deleted, Wanted(models=("cat", "bird")))
     assert (subject(after.data), after.added, after.withdrawn) == (["Oslo", "bird"], ("bird",), ("dog",))
     # What a person says as well is a person's from then on.
