@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib.metadata
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
-from math import nan
 from typing import Any
 
 from fastapi import Depends, FastAPI
@@ -13,7 +12,7 @@ from starlette.middleware.gzip import GZipMiddleware
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from api import auth, errors
+from api import auth, errors, request_log
 from api.bodies import BodyLimit
 from api.deps import Context, needs, only_shown
 from api.fetching import PictureFetcher
@@ -27,7 +26,6 @@ from indexer.media import Media
 from indexer.pool import DecodePool
 from indexer.work_queue import open_queue
 from search.config import Config
-from search.errors import Unavailable
 from search.services import Services
 from ui.addresses import set_root
 from ui.door_pages import make_door_router
@@ -110,7 +108,9 @@ def add_door(app: FastAPI, gate: Gate, respond: errors.Respond, config: Config) 
     app.add_middleware(GateMiddleware, gate=gate, respond=respond)
     app.add_middleware(GZipMiddleware, minimum_size=1_000, compresslevel=6)
     app.add_middleware(TrustedHostMiddleware, allowed_hosts=allowed_hosts(config), www_redirect=False)
+    app.add_middleware(errors.LastResort, respond=respond)
     app.add_middleware(SecurityHeaders)
+    request_log.install(app)
 
 
 def library_app(services: Services, name: str | None = None) -> tuple[FastAPI, errors.Respond]:
@@ -138,7 +138,7 @@ def library_app(services: Services, name: str | None = None) -> tuple[FastAPI, e
     app.add_middleware(KnowRoot)
     app.state.context = context
     app.state.library = name
-    app.state.metrics = Metrics(lambda: _images(services))
+    app.state.metrics = Metrics(services)
     backend = LibraryPages(context)
     respond = errors.install(app, backend)
     shown = Depends(only_shown)
@@ -172,13 +172,6 @@ def with_routes(**options: Any) -> FastAPI:
         app.include_router(module.router, dependencies=[needs(auth.Scope.SEARCH)])
     app.include_router(moderation.router, dependencies=[needs(auth.Scope.MODERATE)])
     return app
-
-
-def _images(services: Services) -> float:
-    try:
-        return len(services.tags)
-    except Unavailable:
-        return nan
 
 
 class DescribedAPI(FastAPI):

@@ -332,9 +332,11 @@ def worker(data: Path | None, as_json: bool, workers: int | None) -> None:
     """
     from indexer.crew import Crew
     from indexer.stopping import until_told_to_stop
+    from search import logs
     from search.catalog.opening import open_catalog
 
     config = load_config(data=data, workers=workers)
+    logs.set_up(config)
     with open_catalog(config):
         pass  # a wrong folder is an error at once, not one of every worker
     count = max(1, config.workers)

@@ -6,10 +6,12 @@ import logging
 from collections.abc import Callable
 from http import HTTPStatus
 
+from asgi_correlation_id import correlation_id
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.schemas import Problem
 from search import errors
@@ -50,7 +52,7 @@ def problem_of(error: Exception) -> tuple[Problem, dict[str, str]]:
     status = next((STATUS[kind] for kind in type(error).__mro__ if kind in STATUS), HTTPStatus.INTERNAL_SERVER_ERROR)
     if status >= HTTPStatus.INTERNAL_SERVER_ERROR and not isinstance(error, errors.Unavailable):
         log.error("unexpected error", exc_info=error)
-        return _problem(status, "something went wrong here; the server's log has the details"), {}
+        return _problem(status, f"something went wrong here; the server's log has the details{_under()}"), {}
     problem = _problem(status, str(error))
     if isinstance(error, errors.InvalidQuery):
         problem.position = error.position
@@ -83,9 +85,42 @@ def install(app: FastAPI, backend: LibraryTeller | None) -> Respond:
             problem.model_dump(exclude_none=True), problem.status, headers, media_type="application/problem+json"
         )
 
-    for kind in (errors.SnapseekError, RequestValidationError, HTTPException, Exception):
+    for kind in (errors.SnapseekError, RequestValidationError, HTTPException):
         app.add_exception_handler(kind, respond)
+    app.add_middleware(LastResort, respond=respond)
     return respond
+
+
+class LastResort:
+    """Answers for what nobody foresaw, within what every answer carries: the framework would do so outside of it."""
+
+    def __init__(self, app: ASGIApp, respond: Respond) -> None:
+        self._app = app
+        self._respond = respond
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        began = False
+
+        async def watch(message: Message) -> None:
+            nonlocal began
+            began = began or message["type"] == "http.response.start"
+            await send(message)
+
+        try:
+            await self._app(scope, receive, watch)
+        except Exception as error:
+            if began:  # cut off is all that it can be, and the server does that
+                raise
+            await self._respond(Request(scope, receive), error)(scope, receive, send)
+
+
+def _under() -> str:
+    """Say where to look in the log."""
+    id = correlation_id.get()
+    return "" if id is None else f" (request {id})"
 
 
 def _wants_page(request: Request) -> bool:

@@ -1,18 +1,33 @@
-"""Requests counted and timed by route, for Prometheus."""
+"""Requests counted and timed by route, searches by stage, and what waits, for Prometheus."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from math import nan
+from typing import TypeVar
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client import CollectorRegistry, Counter, Histogram, Metric
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.registry import Collector
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from indexer.liveness import living
+from search.errors import Unavailable
+from search.jobs import OPEN
+from search.services import Services
+
+Answer = TypeVar("Answer")
+Otherwise = TypeVar("Otherwise")
+
+
+STAGES_S = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
 
 
 class Metrics:
     """The counters of one app, in a registry of its own, so that apps in one process do not mix."""
 
-    def __init__(self, images: Callable[[], float]) -> None:
+    def __init__(self, services: Services) -> None:
         self.registry = CollectorRegistry()
         self.requests = Counter(
             "snapseek_requests_total", "Requests answered", ["method", "route", "status"], registry=self.registry
@@ -20,7 +35,45 @@ class Metrics:
         self.seconds = Histogram(
             "snapseek_request_seconds", "Time to the end of an answer", ["route"], registry=self.registry
         )
-        Gauge("snapseek_images", "Images in the library", registry=self.registry).set_function(images)
+        self._stages = Histogram(
+            "snapseek_search_stage_seconds",
+            "Time of a part of a search",
+            ["stage"],
+            registry=self.registry,
+            buckets=STAGES_S,
+        )
+        services.observe = lambda stage, seconds: self._stages.labels(stage).observe(seconds)
+        self.registry.register(_Library(services))
+
+
+class _Library(Collector):
+    """What the library holds and what waits to be indexed, looked up when it is asked for."""
+
+    def __init__(self, services: Services) -> None:
+        self._services = services
+
+    def collect(self) -> Iterator[Metric]:
+        catalog = self._services.catalog
+        rejected = _if_there(lambda: float(catalog.counts()["rejected"]), nan)
+        yield GaugeMetricFamily("snapseek_images", "Images that are found", _if_there(self._found, nan))
+        yield GaugeMetricFamily("snapseek_rejected_files", "Files that could not be indexed", rejected)
+        queue = GaugeMetricFamily("snapseek_queue", "Uploaded pictures that wait or are worked on", labels=["state"])
+        waiting = _if_there(catalog.jobs.open_counts, None)
+        for state in OPEN:
+            queue.add_metric([state.value], nan if waiting is None else waiting[state])
+        yield queue
+        yield GaugeMetricFamily("snapseek_workers", "Workers on this machine", living(self._services.config.data))
+
+    def _found(self) -> float:
+        return len(self._services.tags)
+
+
+def _if_there(ask: Callable[[], Answer], otherwise: Otherwise) -> Answer | Otherwise:
+    """Return an answer, or what stands for none while a server is away: the other figures are asked for then most."""
+    try:
+        return ask()
+    except Unavailable:
+        return otherwise
 
 
 class MetricsMiddleware:

@@ -14,6 +14,7 @@ from api.auth import check_binding
 from api.gate import Gate
 from indexer.crew import Crew
 from indexer.stopping import told_to_stop
+from search import logs
 from search.config import Config, load_config
 from search.errors import ConfigError, Unavailable
 from search.services import Services, open_services
@@ -26,7 +27,9 @@ def run(config: Config) -> None:
     """Serve a library, or several. Raises ConfigError for an address in use, or one that is open without a key."""
     with closing(Gate(config)) as gate:
         check_binding(config.host, has_keys=gate.has_keys)
-    own = {name: load_config(data=folder) for name, folder in config.libraries.items()} or {"": config}
+    logs.set_up(config)
+    of_server = {"log_format": config.log_format}
+    own = {name: load_config(data=folder, **of_server) for name, folder in config.libraries.items()} or {"": config}
     with ExitStack() as stack:
         opened = {name: stack.enter_context(open_services(one, wait_for_server=True)) for name, one in own.items()}
         bound = stack.enter_context(_bound(config.host, config.port))
@@ -34,7 +37,14 @@ def run(config: Config) -> None:
             stack.enter_context(Crew(one, config.workers))
         app = create_shared_app(config, opened) if config.libraries else create_app(opened[""])
         server = uvicorn.Server(
-            uvicorn.Config(app, log_level="warning", server_header=False, timeout_graceful_shutdown=GRACE_S)
+            uvicorn.Config(
+                app,
+                log_config=None,  # its loggers say what they have to say as all others do
+                log_level="warning",
+                access_log=False,  # it would tell addresses and what was asked for; ours does not: api/request_log.py
+                server_header=False,
+                timeout_graceful_shutdown=GRACE_S,
+            )
         )
         host, port = bound.getsockname()[:2]
         shown = f"[{host}]" if ":" in host else host

@@ -11,6 +11,7 @@ from multiprocessing.process import BaseProcess
 from types import TracebackType
 
 from indexer.stopping import told_to_stop
+from search import logs
 from search.config import Config
 
 log = logging.getLogger(__name__)
@@ -79,6 +80,6 @@ def _how(process: BaseProcess) -> str:
 def _be_a_worker(config: Config) -> None:
     from indexer.worker import work
 
-    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
+    logs.set_up(config)
     with told_to_stop() as stopping:  # a terminal's Ctrl-C goes to all: each finishes what it is at
         work(config, stopping)

@@ -114,6 +114,11 @@ class Config(BaseSettings):
     port: int = Field(
         default=8000, ge=0, le=65535, description="Port that `snapseek serve` binds to; 0 takes a free one."
     )
+    log_format: Literal["text", "json"] = Field(
+        default="text",
+        description="What `serve` and `worker` write to standard error: warnings as lines, or one JSON object a line,"
+        " and one for each request as well (docs/operations.md).",
+    )
     show_places: bool = Field(
         default=True,
         description="Tell on pages and over HTTP where a picture was taken. The original files, which can be"

@@ -5,7 +5,8 @@ from __future__ import annotations
 import functools
 import secrets
 import time
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -102,8 +103,14 @@ class SearchEngine:
         cutoff: float,
         calibration: Calibration | None = None,
         looks: Looks = no_looks,
+        observe: Callable[[str, float], None] = lambda _stage, _seconds: None,
     ) -> None:
-        """``calibration``: fitted on this library, in place of that of the encoder."""
+        """``calibration``: fitted on this library, in place of that of the encoder.
+
+        ``observe`` is told how many seconds each part of a search took: encode, candidates, rank, suggest, hits and
+        facets.
+        """
+        self._observe = observe
         self._records = records
         self._tags = tags
         self._finder = finder
@@ -115,6 +122,12 @@ class SearchEngine:
         self._duplicates = Duplicates(records, tags, finder, looks)
         # Pages, facets and sort orders of one query ask for the same text again and again.
         self._text_vector = functools.lru_cache(maxsize=TEXTS_REMEMBERED)(self._encoded)
+
+    @contextmanager
+    def _timed(self, stage: str) -> Iterator[None]:
+        began = time.perf_counter()
+        yield
+        self._observe(stage, time.perf_counter() - began)
 
     def _encoded(self, text: str) -> Vector:
         vector: Vector = self._encoder.encode_texts([literals.parted(text)[0]])[0]
@@ -132,27 +145,36 @@ class SearchEngine:
         started = time.perf_counter()
         limits.check(query)
         position = cursor.decode(query) or Position(seed=_seed(query))
-        target, unwanted = self._target(query), self._unwanted(query)
+        with self._timed("encode"):
+            target, unwanted = self._target(query), self._unwanted(query)
         if target is None and not unwanted and not query.texts:
             return self._browse(query, position, started)
-        scope = self._facet_scope(query)
-        found = self._finder.find(self._wanted(query, scope, target, unwanted, position.shown + query.k))
-        meant = self._other_labels(query)
-        found, held = self._by_other_words(meant, scope, target, found), self._held(query, scope)
-        for images in held:
-            found = including(found, ordinals_of(images), self._finder, target)
-        cutoff = self._least_relevance(query, target is not None)
-        ranking = _literal_first(self._scored(query, scope, target, unwanted, found), held)
-        ranking = self._cut(query, ranking, cutoff, stays=BitMap().union(*held))
-        matched = bitmap_of(ranking.ordinals)
-        if scope != query.filter:
-            ranking = ranking.take(np.isin(ranking.ordinals, ordinals_of(self._tags.among([query.filter], matched))))
-        page, onward = self._page(query, ranking, position)
-        suggested = () if query.cursor else self._suggester.suggest(" ".join(query.texts), query.filter)
+        with self._timed("candidates"):
+            scope = self._facet_scope(query)
+            found = self._finder.find(self._wanted(query, scope, target, unwanted, position.shown + query.k))
+            meant = self._other_labels(query)
+            found, held = self._by_other_words(meant, scope, target, found), self._held(query, scope)
+            for images in held:
+                found = including(found, ordinals_of(images), self._finder, target)
+        with self._timed("rank"):
+            cutoff = self._least_relevance(query, target is not None)
+            ranking = _literal_first(self._scored(query, scope, target, unwanted, found), held)
+            ranking = self._cut(query, ranking, cutoff, stays=BitMap().union(*held))
+            matched = bitmap_of(ranking.ordinals)
+            if scope != query.filter:
+                in_filter = ordinals_of(self._tags.among([query.filter], matched))
+                ranking = ranking.take(np.isin(ranking.ordinals, in_filter))
+            page, onward = self._page(query, ranking, position)
+        with self._timed("suggest"):
+            suggested = () if query.cursor else self._suggester.suggest(" ".join(query.texts), query.filter)
+        with self._timed("hits"):
+            hits = self._hits(query, page, frozenset(meant))
+        with self._timed("facets"):
+            facets, ranges = self._facets(query, within=matched), self._ranges(query, within=matched)
         return SearchResults(
-            hits=self._hits(query, page, frozenset(meant)),
-            facets=self._facets(query, within=matched),
-            ranges=self._ranges(query, within=matched),
+            hits=hits,
+            facets=facets,
+            ranges=ranges,
             total=len(ranking.ordinals),
             total_is_exact=found.complete,
             space=self.space,
@@ -165,14 +187,19 @@ class SearchEngine:
 
     def _browse(self, query: Query, position: Position, started: float) -> SearchResults:
         """Return a page of all that matches the filter, by date or at random: there is nothing to rank by."""
-        total = self._tags.count(query.filter)
-        ordinals, onward = self._in_order(query, position, query.filter, within=None)
+        with self._timed("candidates"):
+            total = self._tags.count(query.filter)
+            ordinals, onward = self._in_order(query, position, query.filter, within=None)
         nothing = np.full(len(ordinals), np.nan, np.float32)
         page = Ranking(ordinals, np.ones(len(ordinals), np.float32), nothing, nothing, nothing)
+        with self._timed("hits"):
+            hits = self._hits(query, page)
+        with self._timed("facets"):
+            facets, ranges = self._facets(query, within=None), self._ranges(query, within=None)
         return SearchResults(
-            hits=self._hits(query, page),
-            facets=self._facets(query, within=None),
-            ranges=self._ranges(query, within=None),
+            hits=hits,
+            facets=facets,
+            ranges=ranges,
             total=total,
             total_is_exact=True,
             space=self.space,

@@ -33,6 +33,8 @@ LONGEST_S = 2.0
 """So long a request waits for another one that brings in the latest changes."""
 
 Answer = TypeVar("Answer")
+Observe = Callable[[str, float], None]
+"""Is told how many seconds a part of a search took."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +61,7 @@ class Services:
         self.policy = policy_of(config)
         self.behind: str | None = None
         """Why the latest changes are not to be found yet; None when they are."""
+        self.observe: Observe = lambda _stage, _seconds: None
         self._lock = threading.Lock()
         self._all: list[_Open] = []
         self._complete: Stores | None = None
@@ -86,6 +89,9 @@ class Services:
         if not self._all:
             self._reopen()
         return self._all[-1]
+
+    def _observed(self, stage: str, seconds: float) -> None:
+        self.observe(stage, seconds)  # whoever listens may come after the engine was made
 
     def refresh(self) -> None:
         """Catch up with what was written meanwhile, by this process or another, a change of models included.
@@ -136,7 +142,7 @@ class Services:
             if self._all and self._is_current(self._all[-1]):
                 return
             try:
-                opened = self._opening.attempt(lambda: _open(self.config, self.catalog))
+                opened = self._opening.attempt(lambda: _open(self.config, self.catalog, self._observed))
             except SnapseekError:
                 if not self._all:
                     raise
@@ -204,7 +210,7 @@ def open_services(config: Config, *, wait_for_server: bool = False) -> Iterator[
             services.close()
 
 
-def _open(config: Config, catalog: Catalog) -> _Open:
+def _open(config: Config, catalog: Catalog, observe: Observe) -> _Open:
     profile, space = catalog.profile, catalog.active_space()
     if profile is None or space is None:
         raise ConfigError(f"nothing is indexed in {_where(config)} yet; run `snapseek index PATH` first")
@@ -224,6 +230,7 @@ def _open(config: Config, catalog: Catalog) -> _Open:
         cutoff=config.cutoff,
         calibration=calibration,
         looks=looks_in(config.data / "thumbnails"),
+        observe=observe,
     )
     return _Open(profile, encoder, stores, engine, calibration)
 

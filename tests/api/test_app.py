@@ -34,11 +34,41 @@ def test_every_error_has_a_status() -> None:
 
 def test_health_and_metrics(client: TestClient) -> None:
     assert client.get("/healthz").json() == {"status": "ok"}
-    assert client.get("/readyz").json() == {"status": "ready", "images": 12}
+    assert client.get("/readyz").json() == {
+        "status": "ready", "images": 12, "uploads": "no worker lives on this machine"
+    }  # fmt: skip
     client.get("/v1/search", params={"q": "a cat"})
     metrics = client.get("/metrics").text
     assert 'snapseek_requests_total{method="GET",route="/v1/search",status="200"}' in metrics
     assert "snapseek_images 12.0" in metrics
+    for stage in ("encode", "candidates", "rank", "suggest", "hits", "facets"):
+        assert f'snapseek_search_stage_seconds_count{{stage="{stage}"}}' in metrics
+    assert 'snapseek_queue{state="queued"} 0.0' in metrics
+    assert "snapseek_rejected_files 0.0" in metrics
+    assert "snapseek_workers 0.0" in metrics
+
+
+def test_readiness_tells_what_keeps_uploads_back_and_fails_when_nothing_can_be_answered(
+    config: Config, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    full = config.model_copy(update={"min_free_bytes": 2**62})
+    with open_services(full) as services, TestClient(create_app(services), base_url="http://127.0.0.1") as client:
+        assert client.get("/readyz").json()["uploads"] == "the disk is nearly full: they are refused"
+
+        def away(*_: object) -> None:
+            raise errors.Unavailable("it is away")
+
+        for part in ("active_space", "counts"):
+            with monkeypatch.context() as patch:
+                patch.setattr(type(services.catalog), part, away)
+                assert client.get("/readyz").status_code == (503 if part == "active_space" else 200)
+                assert client.get("/healthz").status_code == 200
+        with monkeypatch.context() as patch:
+            patch.setattr(type(services.catalog), "counts", away)
+            assert "snapseek_rejected_files NaN" in client.get("/metrics").text
+        with monkeypatch.context() as patch:
+            patch.setattr(type(services.encoder), "encode_texts", away)
+            assert client.get("/readyz").status_code == 503
 
 
 def test_a_route_that_is_not_there_is_a_problem_document(client: TestClient) -> None:
