@@ -10,6 +10,7 @@ from fastapi import Request, Response
 
 from api.deps import Context, get_caller
 from api.map_keeper import MapKeeper
+from api.persons import person_of
 from api.routes import jobs as sending
 from api.uploads import RecentPictures
 from indexer.ingest import take_out
@@ -20,6 +21,8 @@ from search.errors import Unavailable
 from search.jobs import Job
 from search.mapping import LibraryMap
 from search.moderation import ReviewState
+from search.recommend.events import EventType, stance
+from search.recommend.recommender import Recommendations
 from search.review import ReviewPage, review_page
 from search.saved import SavedSearch
 from search.types import (
@@ -116,6 +119,19 @@ class LibraryPages:
         self._services.noted()
         return record
 
+    def recommendations(self, request: Request, *, k: int) -> Recommendations:
+        self._services.refresh()
+        return self._services.recommender.recommend(_person(request), filter=Filter(), k=k)
+
+    def stance(self, request: Request, id: ImageId) -> EventType | None:
+        return stance(self._services.catalog.events.of(_person(request)), id)
+
+    def note(self, request: Request, id: ImageId, type: EventType) -> None:
+        self._services.note_event(_person(request), id, type)
+
+    def erase_events(self, request: Request) -> int:
+        return self._services.erase_events(_person(request))
+
     def saved(self) -> Sequence[SavedSearch]:
         return self._services.catalog.saved_searches()
 
@@ -134,3 +150,7 @@ class LibraryPages:
             take_out(self._services.catalog, self._context.uploads, id)
             self._context.media.forget(id)
         self._services.noted()
+
+
+def _person(request: Request) -> str:
+    return person_of(get_caller(request), "")

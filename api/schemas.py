@@ -16,6 +16,8 @@ from search.config import RATE
 from search.duplicates import DuplicateGroups
 from search.jobs import ItemState, Job, JobState
 from search.moderation import VERDICTS, Policy, ReviewState
+from search.recommend.events import LONGEST_NAME, Event, EventType, Kept
+from search.recommend.recommender import Reason, ReasonKind, Recommendations, Recommended
 from search.review import ReviewPage
 from search.shuffle import MAX_SEED
 from search.types import (
@@ -252,6 +254,94 @@ class HitOut(Model):
             tags=[TagOut.from_domain(tag) for tag in record.tags],
             links=Links.of(record.id),
         )
+
+
+class ReasonOut(Model):
+    """Why an image is recommended."""
+
+    kind: ReasonKind
+    image: str | None = Field(description="What the user liked or viewed")
+    labels: list[str] = Field(description="What the two have in common")
+    persons: int = Field(description="How many like it, where that is the reason")
+
+    @classmethod
+    def from_domain(cls, reason: Reason) -> ReasonOut:
+        return cls(kind=reason.kind, image=reason.image, labels=list(reason.labels), persons=reason.persons)
+
+
+class RecommendedOut(HitOut):
+    parts: dict[str, float] = Field(
+        description="What the score is the sum of: `content`, `labels`, `others`; or `popular`, `new`"
+    )
+    because: list[ReasonOut] = Field(description="The strongest first; `why` says the same in words")
+
+    @classmethod
+    def of(cls, found: Recommended) -> RecommendedOut:
+        because = [ReasonOut.from_domain(reason) for reason in found.reasons]
+        return cls(**HitOut.from_domain(found.hit).model_dump(), because=because)
+
+
+class BasisOut(Model):
+    """What recommendations were made from."""
+
+    liked: int
+    viewed: int
+    hidden: int
+    interests: int = Field(description="Groups of what the user likes; 0: nothing is known of them yet")
+    persons: int = Field(description="Persons of the library whose events count")
+    method: Literal["", "co-occurrence", "factorisation"] = Field(description="How the likes of others are used")
+
+
+class RecommendationsOut(Model):
+    took_ms: float
+    user: str
+    hits: list[RecommendedOut]
+    basis: BasisOut
+
+    @classmethod
+    def from_domain(cls, user: str, found: Recommendations) -> RecommendationsOut:
+        hits = [RecommendedOut.of(one) for one in found.shown]
+        return cls(took_ms=round(found.took_ms, 2), user=user, hits=hits, basis=BasisOut(**asdict(found.basis)))
+
+
+class EventIn(Model):
+    user: str = Field("", max_length=LONGEST_NAME, description="Empty: whoever holds the key")
+    image: str = ImageIdText
+    type: EventType
+
+
+class NotedOut(Model):
+    user: str
+    image: str
+    type: EventType
+    at: datetime
+
+
+class EventOut(Model):
+    image: str
+    type: EventType
+    at: datetime = Field(description="Since when; of a view, the last time")
+    times: int
+
+    @classmethod
+    def from_domain(cls, event: Event) -> EventOut:
+        return cls(image=event.image, type=event.type, at=event.at, times=event.times)
+
+
+class EventsOut(Model):
+    """All that is kept of a user."""
+
+    user: str
+    events: list[EventOut] = Field(description="The latest first")
+
+    @classmethod
+    def from_domain(cls, user: str, kept: Kept) -> EventsOut:
+        return cls(user=user, events=[EventOut.from_domain(event) for event in kept])
+
+
+class ErasedOut(Model):
+    user: str
+    erased: int = Field(description="Entries that were kept")
 
 
 class VersionOut(Model):

@@ -13,7 +13,7 @@ from search.bitmaps import bitmap_of, ordinals_of
 from search.limits import KEYWORD_HITS
 from search.planner import Route
 from search.protocols import TagStore, VectorIndex
-from search.types import Filter, Ordinals, Scores, Vector
+from search.types import Filter, Matrix, Ordinals, Scores, Vector
 
 WIDEN = 4
 """Factor by which a search that found too little is widened."""
@@ -62,6 +62,10 @@ class Finder(Protocol):
         """Return the exact cosine of a vector to each image; NaN where there is none."""
         ...
 
+    def nearest(self, filter: Filter, probes: Matrix, k: int, *, without: BitMap) -> list[tuple[Ordinals, Scores]]:
+        """Return for each vector the k nearest that a filter lets through, some images left out, best first."""
+        ...
+
 
 class IndexFinder:
     """Vectors in an index of this process; tags in it too, or on a server that can name a few images cheaply."""
@@ -73,6 +77,18 @@ class IndexFinder:
 
     def cosines(self, vector: Vector, ordinals: Ordinals) -> Scores:
         return self._vectors.scores(vector, ordinals)
+
+    def nearest(self, filter: Filter, probes: Matrix, k: int, *, without: BitMap) -> list[tuple[Ordinals, Scores]]:
+        cheap = self._tags.cheap_matches
+        allowed, most = self._tags.count(filter), k + len(without)
+        if allowed >= len(self._vectors):  # then no mask has to be looked at
+            found = self._vectors.search(probes, most)
+        elif cheap is None or allowed <= cheap:
+            return self._vectors.search(probes, k, allowed=self._tags.match(filter) - without)
+        else:
+            wide = [Wanted(filter, probe, page_end=most, most=most) for probe in probes]
+            found = [self._let_through(wanted, probe, allowed) for wanted, probe in zip(wide, probes, strict=True)]
+        return [_without(ordinals, similarity, without, k) for ordinals, similarity in found]
 
     def find(self, wanted: Wanted) -> Candidates:
         cheap = self._tags.cheap_matches
@@ -128,6 +144,11 @@ class IndexFinder:
                 kept = np.flatnonzero(np.isin(nearest, ordinals_of(through)))[: max(wanted.most, wanted.page_end)]
                 return nearest[kept], similarity[kept]
             width *= WIDEN
+
+
+def _without(ordinals: Ordinals, similarity: Scores, without: BitMap, k: int) -> tuple[Ordinals, Scores]:
+    kept = np.flatnonzero(~np.isin(ordinals, ordinals_of(without)))[:k]
+    return ordinals[kept], similarity[kept]
 
 
 def by_words_alone(words: tuple[Ordinals, Scores], allowed: int, route: Route) -> Candidates:

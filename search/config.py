@@ -110,6 +110,13 @@ class Config(BaseSettings):
         default=False,
         description="Whether what is flagged is hidden until a person approves it; if not, only what one rejected is.",
     )
+    views_kept_days: int = Field(
+        default=365,
+        ge=1,
+        le=36_500,
+        description="So long it is remembered what a person looked at, for recommendations. What they like or hide is"
+        " kept until they take it back.",
+    )
     host: str = Field(default="127.0.0.1", description="Address that `snapseek serve` binds to.")
     port: int = Field(
         default=8000, ge=0, le=65535, description="Port that `snapseek serve` binds to; 0 takes a free one."

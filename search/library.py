@@ -10,6 +10,8 @@ from typing import Any
 from search import filters
 from search.config import load_config
 from search.errors import InvalidQuery
+from search.recommend.events import EventType, expect_name
+from search.recommend.recommender import Recommendations
 from search.services import Services, open_services
 from search.types import ImageRecord, Query, SearchResults, SimilarBy, Sort, TagKind
 
@@ -77,6 +79,24 @@ class Library:
         record = self.services.catalog.edit(id, add=added, remove=removed, caption=caption, alt_text=alt_text)
         self.services.noted()
         return record
+
+    def event(self, user: str, picture: str | Path, type: EventType | str) -> None:
+        """Keep that a user viewed, likes (``like``) or hides a picture, or takes that back (``unlike``).
+
+        Users are those of a server without keys. Raises NotFound, InvalidQuery.
+        """
+        if type not in list(EventType):
+            raise InvalidQuery(f"type must be one of {', '.join(EventType)}, got {type!r}")
+        self.services.note_event(_person(user), self.services.catalog.expect(str(picture)), EventType(type))
+
+    def recommend(self, user: str, *, filter: str = "", k: int = 24) -> Recommendations:
+        """Return pictures that a user may like, and why. Raises InvalidQuery."""
+        self.services.refresh()
+        return self.services.recommender.recommend(_person(user), filter=filters.parse(filter), k=k)
+
+
+def _person(user: str) -> str:
+    return f"local/{expect_name('' if user == 'local' else user)}"
 
 
 def _label(text: str) -> tuple[TagKind, str]:

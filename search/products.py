@@ -20,3 +20,9 @@ def products(vectors: Matrix, table: Matrix) -> Matrix:
         return np.ascontiguousarray(vectors @ table.T, dtype=np.float32)
     vectors = np.ascontiguousarray(vectors, dtype=np.float32)
     return np.asarray(numkong.cdist(vectors, np.ascontiguousarray(table), "dot")).astype(np.float32)
+
+
+def likenesses(vectors: Matrix, table: Matrix) -> Matrix:
+    """Return what `products` does, of any number of vectors, in parts that need no matrix library."""
+    parts = [products(vectors[start : start + FEW], table) for start in range(0, len(vectors), FEW)]
+    return np.concatenate(parts) if parts else np.empty((0, len(table)), np.float32)

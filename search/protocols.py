@@ -153,6 +153,10 @@ class Records(Protocol):
         """Return the ordinal of an image, or None."""
         ...
 
+    def find_all(self, ids: Sequence[ImageId]) -> dict[ImageId, int]:
+        """Return the ordinals of those of the images that are there."""
+        ...
+
     def records(self, ordinals: Sequence[int]) -> list[ImageRecord]:
         """Return records in the order asked; images that are gone meanwhile are left out."""
         ...

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -22,6 +23,9 @@ from search.looks import looks_in
 from search.moderation import policy_of
 from search.profile_file import read_profile
 from search.protocols import Encoder, TagStore
+from search.recommend.events import EventType
+from search.recommend.keeper import CrowdKeeper
+from search.recommend.recommender import Recommender
 from search.stores import Stores, open_stores, sizes
 from search.types import ImageId
 
@@ -45,6 +49,7 @@ class _Open:
     encoder: Encoder
     stores: Stores
     engine: SearchEngine
+    recommender: Recommender
     calibration: Calibration | None
 
 
@@ -59,6 +64,7 @@ class Services:
         self.config = config
         self.catalog = catalog
         self.policy = policy_of(config)
+        self.crowd = CrowdKeeper(catalog.events)
         self.behind: str | None = None
         """Why the latest changes are not to be found yet; None when they are."""
         self.observe: Observe = lambda _stage, _seconds: None
@@ -79,6 +85,10 @@ class Services:
     @property
     def engine(self) -> SearchEngine:
         return self._opened.engine
+
+    @property
+    def recommender(self) -> Recommender:
+        return self._opened.recommender
 
     @property
     def tags(self) -> TagStore:
@@ -142,7 +152,7 @@ class Services:
             if self._all and self._is_current(self._all[-1]):
                 return
             try:
-                opened = self._opening.attempt(lambda: _open(self.config, self.catalog, self._observed))
+                opened = self._opening.attempt(lambda: _open(self.config, self.catalog, self.crowd, self._observed))
             except SnapseekError:
                 if not self._all:
                     raise
@@ -150,7 +160,21 @@ class Services:
                 return
             self._all.append(opened)  # queries that run may still use the one before
 
+    def note_event(self, person: str, image: ImageId, type: EventType, at: datetime | None = None) -> None:
+        """Keep what a person did with an image. Raises NotFound for an image that is not there, or is hidden."""
+        self.expect_shown(image)
+        kept_for = timedelta(days=self.config.views_kept_days)
+        self.catalog.events.note(person, image, type, at or datetime.now(UTC), kept_for=kept_for)
+        self.crowd.note()
+
+    def erase_events(self, person: str) -> int:
+        """Forget a person and what was learnt from them, and return how many entries were kept of them."""
+        erased = self.catalog.events.erase(person)
+        self.crowd.forget()
+        return erased
+
     def close(self) -> None:
+        self.crowd.close()
         for opened in self._all:
             opened.stores.close()
 
@@ -210,7 +234,7 @@ def open_services(config: Config, *, wait_for_server: bool = False) -> Iterator[
             services.close()
 
 
-def _open(config: Config, catalog: Catalog, observe: Observe) -> _Open:
+def _open(config: Config, catalog: Catalog, crowd: CrowdKeeper, observe: Observe) -> _Open:
     profile, space = catalog.profile, catalog.active_space()
     if profile is None or space is None:
         raise ConfigError(f"nothing is indexed in {_where(config)} yet; run `snapseek index PATH` first")
@@ -232,7 +256,10 @@ def _open(config: Config, catalog: Catalog, observe: Observe) -> _Open:
         looks=looks_in(config.data / "thumbnails"),
         observe=observe,
     )
-    return _Open(profile, encoder, stores, engine, calibration)
+    recommender = Recommender(
+        records=catalog, tags=stores.tags, finder=stores.finder, space=space, events=catalog.events, crowd=crowd
+    )
+    return _Open(profile, encoder, stores, engine, recommender, calibration)
 
 
 def _where(config: Config) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +12,7 @@ import numpy as np
 from search.calibration import Calibration, Curve
 from search.catalog.protocol import Catalog
 from search.catalog.rows import Batch, FileRow, NewImage, Root
+from search.recommend.events import EventType
 from search.saved import SavedSearch, with_search
 from search.types import Box, Decision, EmbeddingSpace, ImageId, Location, Shot, Tag, TagKind, Vector, Verdict
 from search.written import Text, Written
@@ -80,6 +81,8 @@ def a_lived_in_library(catalog: Catalog) -> None:
     catalog.edit(an_id(3), alt_text="Three")
     catalog.decide(an_id(5), REJECTED)
     catalog.decide(an_id(3), APPROVED)
+    for number, type in ((1, EventType.LIKE), (1, EventType.VIEW), (4, EventType.HIDE)):
+        catalog.events.note("local/Ann", an_id(number), type, APPROVED.at, kept_for=timedelta(days=365))
     catalog.remove_files(photos, ["3.jpg"])
     catalog.delete(an_id(4))
 

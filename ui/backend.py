@@ -13,6 +13,8 @@ from search.engine import Picture
 from search.jobs import Job
 from search.mapping import LibraryMap
 from search.moderation import ReviewState
+from search.recommend.events import EventType
+from search.recommend.recommender import Recommendations
 from search.review import ReviewPage
 from search.saved import SavedSearch
 from search.types import (
@@ -95,6 +97,22 @@ class PageBackend(LibraryTeller, Protocol):
 
     def decide(self, request: Request, id: ImageId, verdict: Verdict, note: str) -> ImageRecord:
         """Note what who asks decided of an image, and return it as it is now."""
+        ...
+
+    def recommendations(self, request: Request, *, k: int) -> Recommendations:
+        """Return what who asks may like."""
+        ...
+
+    def stance(self, request: Request, id: ImageId) -> EventType | None:
+        """Return whether who asks likes or hides an image."""
+        ...
+
+    def note(self, request: Request, id: ImageId, type: EventType) -> None:
+        """Keep what who asks did with an image. Raises NotFound."""
+        ...
+
+    def erase_events(self, request: Request) -> int:
+        """Forget what who asks did, for good, and return how many entries that were."""
         ...
 
     def saved(self) -> Sequence[SavedSearch]: ...

@@ -11,14 +11,15 @@ from fastapi.responses import RedirectResponse, Response
 from search import explain
 from search.boxes import box_text
 from search.errors import InvalidQuery
+from search.recommend.events import EventType
 from search.types import Box, Filter, ImageId, SimilarBy, TagKind
 from search.types import Query as SearchQuery
 from ui.addresses import at
 from ui.backend import PageBackend
 from ui.image_views import KINDS_TO_ADD, ImageView, image_view
-from ui.language import Words
 from ui.rendering import local_path, page, words_for
 from ui.state import Like, SearchState
+from ui.taste_pages import learns
 
 SIMILAR_SHOWN = 8
 COPIES_SHOWN = 8
@@ -34,7 +35,9 @@ def add_image_pages(router: APIRouter, backend: PageBackend) -> None:
     @router.get("/images/{id}")
     def image(request: Request, id: str, said: str = "") -> Response:
         words = words_for(request)
-        view = _view(backend, words, ImageId(id), request.query_params, said=words("edit.saved") if said else "")
+        view = _view(backend, request, ImageId(id), request.query_params, said=words("edit.saved") if said else "")
+        if learns(request):
+            backend.note(request, view.id, EventType.VIEW)
         return page(request, backend, "image.html", view, fragment="_image.html", modules=IMAGE_MODULES)
 
     @router.get("/part")
@@ -75,7 +78,7 @@ def add_image_changes(router: APIRouter, backend: PageBackend) -> None:
         if "HX-Request" not in request.headers:
             return RedirectResponse(at(f"/images/{image_id}?said=saved"), status_code=303)
         words = words_for(request)
-        view = _view(backend, words, image_id, {"q": asked_q, "filter": asked_filter}, said=words("edit.saved"))
+        view = _view(backend, request, image_id, {"q": asked_q, "filter": asked_filter}, said=words("edit.saved"))
         return page(request, backend, "image.html", view, fragment="_image.html")
 
     @router.post("/remove")
@@ -86,20 +89,23 @@ def add_image_changes(router: APIRouter, backend: PageBackend) -> None:
         return RedirectResponse(f"{local_path(back)}{joint}removed={len(ids)}", status_code=303)
 
 
-def _view(backend: PageBackend, words: Words, id: ImageId, params: Mapping[str, str], *, said: str = "") -> ImageView:
+def _view(
+    backend: PageBackend, request: Request, id: ImageId, params: Mapping[str, str], *, said: str = ""
+) -> ImageView:
     record = backend.record(id)
     alike = backend.similar(record.id, by=SimilarBy.IMAGE, filter=Filter(), k=SIMILAR_SHOWN)
     copies = backend.similar(record.id, by=SimilarBy.DUPLICATE, filter=Filter(), k=COPIES_SHOWN)
     state = _asked(params)
     query = SearchQuery(texts=(state.text,) if state.text else (), filter=state.filter)
     return image_view(
-        words,
+        words_for(request),
         record,
         alike.hits,
         copies.hits,
         matched=explain.matched(record, query),
         why=explain.why(record, query, relevance=None, similarity=None),
         asked=state,
+        stance=backend.stance(request, record.id),
         said=said,
     )
 

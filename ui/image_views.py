@@ -7,12 +7,14 @@ from dataclasses import dataclass
 
 from search import filters
 from search.boxes import box_text
+from search.recommend.events import EventType
 from search.types import DEFAULT_CONFIDENCE, PERSON, Filter, Hit, ImageId, ImageRecord, Shot, Tag, TagKind
 from search.written import SOURCES
 from ui.addresses import at
 from ui.language import Words
 from ui.parts import HitView, described, hit_views, name_of, ratio_of, size_text, thumbnail
 from ui.state import Like, SearchState
+from ui.taste_views import TasteView, taste_view
 
 COMPOSED = "composed"
 KIND_ORDER = (
@@ -97,6 +99,7 @@ class ImageView:
     similar_url: str
     asked: tuple[tuple[str, str], ...]
     """The search that led here, for forms that come back."""
+    taste: TasteView
     said: str = ""
     """What was done just now."""
 
@@ -110,6 +113,7 @@ def image_view(
     matched: Collection[tuple[TagKind, str]] = (),
     why: Sequence[str] = (),
     asked: SearchState | None = None,
+    stance: EventType | None = None,
     said: str = "",
 ) -> ImageView:
     """Return an image; ``matched``: the labels that were asked for; ``why``: what else it was found by."""
@@ -141,6 +145,7 @@ def image_view(
         copies=hit_views(words, copies),
         similar_url=SearchState(likes=(Like(image.id),)).url(),
         asked=tuple(asked.params().items()) if asked else (),
+        taste=taste_view(image.id, stance),
         said=said,
     )
 

@@ -31,6 +31,7 @@ COOKIE = "snapseek_session"
 """What a browser has instead of a key, once somebody signed in."""
 NAVIGATION = (
     ("nav.search", "/", "search"),
+    ("nav.for-you", "/recommendations", "search"),
     ("nav.saved", "/saved", "search"),
     ("nav.insights", "/insights", "search"),
     ("nav.map", "/map", "search"),

@@ -11,14 +11,16 @@ from ui.import_pages import add_import_pages
 from ui.library_pages import add_library_changes, add_library_pages
 from ui.moderation_pages import add_moderation_pages
 from ui.search_pages import add_search_pages
+from ui.taste_pages import add_taste_pages
 
 
 def make_router(backend: PageBackend) -> APIRouter:
-    """Return the routes of the pages that only read."""
+    """Return the routes of the pages that only read, but for what a person says of their own taste."""
     router = APIRouter(default_response_class=HTMLResponse)
     add_search_pages(router, backend)
     add_image_pages(router, backend)
     add_library_pages(router, backend)
+    add_taste_pages(router, backend)
     return router
 
 

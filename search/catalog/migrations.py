@@ -131,7 +131,13 @@ ALTER TABLE file ADD COLUMN written TEXT;
 """
 """What people wrote in a file and its sidecars, in JSON, and what tells whether these changed; the next run looks."""
 
-STEPS = (V1, V2, V3, V4, V5, V6)
+V7 = """
+CREATE TABLE person (name TEXT PRIMARY KEY, events TEXT NOT NULL, changed_at REAL NOT NULL) WITHOUT ROWID;
+CREATE INDEX person_changed ON person (changed_at);
+"""
+"""What persons liked, viewed and hid: all of one in a row, in JSON."""
+
+STEPS = (V1, V2, V3, V4, V5, V6, V7)
 
 
 def refuse_foreign(path: Path) -> None:

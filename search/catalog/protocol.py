@@ -26,6 +26,7 @@ from search.catalog.rows import (
 from search.jobs import Jobs
 from search.moderation import Policy
 from search.protocols import Records
+from search.recommend.events import Events
 from search.saved import SavedSearch
 from search.types import Decision, EmbeddingSpace, ImageId, ImageRecord, Rejected, Verdict
 
@@ -36,6 +37,11 @@ class Catalog(Records, Protocol):
     @property
     def jobs(self) -> Jobs:
         """Pictures that were sent and wait to be indexed."""
+        ...
+
+    @property
+    def events(self) -> Events:
+        """What persons liked, viewed and hid. No change of the library: projections do not look at it."""
         ...
 
     def close(self) -> None: ...

@@ -14,6 +14,7 @@ from pyroaring import BitMap
 from search import written as writing
 from search.calibration import Calibration
 from search.errors import Conflict
+from search.recommend.events import Kept
 from search.saved import SavedSearch
 from search.types import (
     DEFAULT_CONFIDENCE,
@@ -165,6 +166,8 @@ class Remains:
     edits: Mapping[ImageId, Edit]
     hidden: frozenset[ImageId]
     saved: tuple[SavedSearch, ...] = ()
+    events: Mapping[str, Kept] = field(default_factory=dict)
+    """What each person liked, viewed and hid."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -41,6 +41,7 @@ from search.catalog.rows import (
     StoredImage,
     expect_profile,
 )
+from search.catalog.sqlite_events import SqliteEvents, restore_events
 from search.catalog.sqlite_jobs import SqliteJobs
 from search.connections import Connections
 from search.errors import ConfigError, Conflict, NotFound, StorageFull, Unavailable
@@ -98,6 +99,7 @@ class SqliteCatalog:
         with _translated():
             migrate(self._connection, str(self._path))
         self.jobs = SqliteJobs(lambda: self._connection, _translated)
+        self.events = SqliteEvents(lambda: self._connection, _translated)
 
     @property
     def _connection(self) -> sqlite3.Connection:
@@ -413,6 +415,10 @@ class SqliteCatalog:
         found = self._rows("SELECT ordinal FROM image WHERE id = ?", id)
         return int(found[0][0]) if found else None
 
+    def find_all(self, ids: Sequence[ImageId]) -> dict[ImageId, int]:
+        found = self._chunked("SELECT id, ordinal FROM image WHERE id IN ({})", ids)
+        return {ImageId(id): int(ordinal) for id, ordinal in found}
+
     def models_of(self, ids: Iterable[ImageId]) -> dict[ImageId, str]:
         """Return, for the images that are there, the fingerprint of the models that annotated each."""
         found = self._chunked("SELECT id, models FROM image WHERE id IN ({})", list(ids))
@@ -681,6 +687,7 @@ class SqliteCatalog:
             edits=self._edits([id for (id,) in self._rows("SELECT id FROM edit")]),
             hidden=frozenset(ImageId(id) for (id,) in self._rows("SELECT id FROM hidden")),
             saved=self.saved_searches(),
+            events=dict(self.events.everyone()),
         )
 
     def store_remains(self, remains: Remains) -> None:
@@ -696,6 +703,7 @@ class SqliteCatalog:
             statements.set_meta(connection, "space", remains.space.fingerprint if remains.space else None)
             statements.set_calibration(connection, remains.calibration)
             statements.set_meta(connection, "saved", json.dumps(saved.to_json(remains.saved)))
+            restore_events(connection, remains.events)
             for path in remains.roots:
                 statements.root_number(connection, self._stored(path))
             connection.execute("DELETE FROM file WHERE ordinal IS NULL")

@@ -37,6 +37,7 @@ from search.moderation import Policy
 from search.opensearch import queries, schema, writing
 from search.opensearch.checking import problems
 from search.opensearch.client import Client, connect
+from search.opensearch.events import OpenSearchEvents
 from search.opensearch.files import (
     IMAGES,
     REJECTED,
@@ -104,6 +105,7 @@ class OpenSearchCatalog:
         self._state = State(self._client, schema.state(prefix))
         self._images = Images(self._client, schema.images(prefix), self._state)
         self.jobs = OpenSearchJobs(self._client, schema.state(prefix))
+        self.events = OpenSearchEvents(self._client, schema.state(prefix))
         self._library = Library(self._client, config, self._images, self._files, self._state)
         try:
             self._expect(create=create)
@@ -364,6 +366,9 @@ class OpenSearchCatalog:
     def find(self, id: ImageId) -> int | None:
         return next((int(source["ordinal"]) for source in self._images.read([id], ["ordinal"]).values()), None)
 
+    def find_all(self, ids: Sequence[ImageId]) -> dict[ImageId, int]:
+        return {id: int(source["ordinal"]) for id, source in self._images.read(list(ids), ["ordinal"]).items()}
+
     def ordinals(self) -> BitMap:
         """Return the ordinals of all images."""
         return self._images.ordinals()
@@ -472,6 +477,7 @@ class OpenSearchCatalog:
             edits={**dict(self._state.all_edits()), **dict(self._images.edits())},
             hidden=frozenset(self._state.all_hidden()),
             saved=meta.saved,
+            events=dict(self.events.everyone()),
         )
 
     def store_remains(self, remains: Remains) -> None:

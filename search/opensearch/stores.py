@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
+from pyroaring import BitMap
 
 from search.bitmaps import bitmap_of
 from search.candidates import Candidates, Wanted, aligned, by_words_alone, including
@@ -18,12 +19,14 @@ from search.opensearch import queries, schema
 from search.opensearch.client import Client, connect
 from search.opensearch.tag_store import PAGE, OpenSearchTagStore
 from search.planner import ANN_CANDIDATES, Route
-from search.types import EmbeddingSpace, Ordinals, Scores, Vector
+from search.types import EmbeddingSpace, Filter, Matrix, Ordinals, Scores, Vector
 
 EF_SEARCH = 4_000
 """How many of the nearest the graph keeps in sight; k of them are returned. At 100,000 images (tests/bench/stores.py)
 the recall of ten was 0.981 with 1,000, 0.989 with 2,000 and 0.993 with these, in 18, 24 and 29 ms. Where a filter lets
 fewer through than this, Lucene compares them all."""
+EF_FEW = 500
+"""The same where some of the nearest do, and which of them does not matter much: for recommendations."""
 
 
 class ClusterStores:
@@ -75,6 +78,13 @@ class ClusterFinder:
         found = including(nearest, words[0], self, wanted.probe)
         return replace(found, keyword=aligned(found.ordinals, words), complete=len(found.ordinals) >= allowed)
 
+    def nearest(self, filter: Filter, probes: Matrix, k: int, *, without: BitMap) -> list[tuple[Ordinals, Scores]]:
+        allowed = queries.without(queries.query_of(filter), self._hidden)
+        if without:
+            allowed = queries.without(allowed, queries.lying_within(without))
+        bodies = [self._knn(probe, allowed, k, EF_FEW) for probe in probes]
+        return [_scored(answer) for answer in self._ask(bodies)] if bodies else []
+
     def cosines(self, vector: Vector, ordinals: Ordinals) -> Scores:
         found = np.full(len(ordinals), np.nan, np.float32)
         for start in range(0, len(ordinals), PAGE):
@@ -93,13 +103,14 @@ class ClusterFinder:
     def _near(self, wanted: Wanted, probe: Vector) -> tuple[tuple[Ordinals, Scores], int]:
         """Return the nearest that the filter lets through, and how many images it lets through in all."""
         filter = queries.without(queries.query_of(wanted.filter), self._hidden)
-        k = max(ANN_CANDIDATES, wanted.page_end)
-        nearest: dict[str, Any] = {"vector": probe.tolist(), "k": k, "method_parameters": {"ef_search": EF_SEARCH}}
-        nearest["filter"] = filter
-        knn = {**_ORDINALS, "size": k, "query": {"knn": {self._field: nearest}}}
+        knn = self._knn(probe, filter, max(ANN_CANDIDATES, wanted.page_end), EF_SEARCH)
         counted = {"size": 0, "track_total_hits": True, "query": filter}
         found, count = self._ask([knn, counted])
         return _scored(found), int(count["hits"]["total"]["value"])
+
+    def _knn(self, probe: Vector, filter: Mapping[str, Any], k: int, ef_search: int) -> dict[str, Any]:
+        nearest: dict[str, Any] = {"vector": probe.tolist(), "k": k, "method_parameters": {"ef_search": ef_search}}
+        return {**_ORDINALS, "size": k, "query": {"knn": {self._field: {**nearest, "filter": filter}}}}
 
     def _comparing(self, vector: Vector, ordinals: Ordinals) -> dict[str, Any]:
         among = queries.all_of([queries.lying_within(bitmap_of(ordinals)), {"exists": {"field": self._field}}])

@@ -28,6 +28,7 @@ from search.config import Config
 from search.opensearch import files as file_documents
 from search.opensearch import schema
 from search.opensearch.client import Client
+from search.opensearch.events import OpenSearchEvents
 from search.opensearch.files import WITHOUT_IMAGE, FileKey, Files, file_key, file_row, images_of
 from search.opensearch.images import Images, Turn
 from search.opensearch.rewriting import Source
@@ -162,6 +163,7 @@ def store_remains(library: Library, remains: Remains) -> None:
     """Take over what another catalogue has besides images, in place of what is here."""
     state = library.state
     state.note_roots(remains.roots)
+    OpenSearchEvents(library.client, state.index).restore(remains.events)
     if remains.space is not None:
         make_room_for(library, remains.space)
     state.change(

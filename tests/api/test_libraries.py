@@ -27,7 +27,7 @@ OPERATIONS = [(method.upper(), path) for path, methods in OPENAPI["paths"].items
 PAGES = (
     *("/", "/saved", "/insights", "/map", "/map.json", "/duplicates", "/import", "/moderation", "/jobs", "/jobs/{id}"),
     *("/images/{id}", "/suggest?q=c", "/facet?facet=object", "/export.json", "/export.csv", "/docs", "/openapi.json"),
-    *("/?like={id}", "/part?id={id}&x=0&y=0&width=50&height=50"),
+    *("/?like={id}", "/part?id={id}&x=0&y=0&width=50&height=50", "/recommendations"),
 )
 THEIRS = "chelsea.png"
 PNG = encoded(Image.new("RGB", (64, 64), "red"), "PNG")

@@ -47,6 +47,9 @@ SCRIPTS = (
 )
 FORMS = {
     "/images/{id}/edit": {"caption": "x"},
+    "/images/{id}/taste": {"type": "like"},
+    "/recommendations/erase": {},
+    "/recommendations/views": {"learn": "on"},
     "/remove": {"id": NOBODY},
     "/settings": {"theme": "dark"},
     "/saved": {"name": "x", "query": "q=x"},
@@ -256,7 +259,18 @@ def test_a_page_in_a_picture_is_no_page(tmp_path: Path, client: TestClient) -> N
 @pytest.mark.parametrize(
     "path",
     [
-        *("/", "/?q=cat", "/saved", "/insights", "/map", "/duplicates", "/jobs", "/docs", "/import"),
+        *(
+            "/",
+            "/?q=cat",
+            "/saved",
+            "/insights",
+            "/map",
+            "/duplicates",
+            "/jobs",
+            "/docs",
+            "/import",
+            "/recommendations",
+        ),
         *("/moderation", "/moderation?state=approved", "/facet?facet=user", "/facet?facet=object", "/suggest?q=%3C"),
     ],
 )

@@ -293,6 +293,7 @@ def test_files_of_a_library_of_before_are_looked_at_for_sidecars(tmp_path: Path)
     with closing(sqlite3.connect(tmp_path / FILE)) as connection:
         for column in ("sidecars", "written"):
             connection.execute(f"ALTER TABLE file DROP COLUMN {column}")
+        connection.execute("DROP TABLE person")
         connection.execute("PRAGMA user_version = 5")
     with SqliteCatalog(tmp_path) as catalog:
         known = catalog.known_files(catalog.root(Path("/photos")))

@@ -16,6 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from opensearch_server import delete_everything
 from planted import PlantedEncoder
+from pyroaring import BitMap
 
 from search import migrate as migration
 from search.catalog.opening import open_catalog
@@ -243,3 +244,18 @@ def test_whole_queries_are_answered_the_same(
             assert scores[0] == pytest.approx(scores[1], abs=2e-3)  # vectors are halves in one, floats in the other
             if sort is not Sort.RELEVANCE:
                 assert [hit.image.id for hit in other.hits] == [hit.image.id for hit in right.hits]
+
+
+@settings(max_examples=15, deadline=None)
+@given(filter=fitting_filters, seed=st.integers(0, 99), left_out=st.integers(0, 250))
+def test_the_nearest_of_several_vectors_are_the_same(filled: Filled, filter: Filter, seed: int, left_out: int) -> None:
+    probes = np.random.default_rng(seed).normal(size=(3, SPACE.dim)).astype(np.float32)
+    probes /= np.linalg.norm(probes, axis=1, keepdims=True)
+    without = BitMap(range(1, left_out))
+    answers = [stores.finder.nearest(filter, probes, 10, without=without) for stores, _ in filled.values()]
+    for found in zip(*answers, strict=True):
+        (right, cosines), *others = found
+        assert not BitMap(right) & without
+        for ordinals, theirs in others:
+            assert len(ordinals) == len(right)
+            assert theirs == pytest.approx(cosines, abs=2e-3)

@@ -82,6 +82,7 @@ STATES: dict[str, tuple[str, Callable[[Page], None] | None]] = {
     "image": ("/?filter=object:cat", corrected),
     "missing": (f"/images/{'0' * 32}", None),
     "duplicates": ("/duplicates", None),
+    "for-you": ("/recommendations", None),
     "saved": ("/saved", None),
     "import": ("/import", imported),
     "jobs": ("/jobs", None),

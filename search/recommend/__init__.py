@@ -1,0 +1,1 @@
+"""What a person is likely to like, from what they and others did: docs/recommendations.md. Read `recommender` first."""
