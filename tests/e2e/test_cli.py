@@ -207,7 +207,10 @@ def test_an_interrupted_run_says_so_and_can_be_gone_on_with(tmp_path: Path) -> N
         env={**os.environ, "SNAPSEEK_BATCH_SIZE": "4"},
         encoding="utf-8",
     )
-    time.sleep(3)
+    until = time.monotonic() + 60
+    while not (tmp_path / "library" / "catalog.sqlite").exists() and time.monotonic() < until:
+        time.sleep(0.05)
+    time.sleep(1)
     os.killpg(process.pid, signal.SIGINT)
     _, errors = process.communicate(timeout=60)
     if process.returncode:  # else it was done before the signal came
