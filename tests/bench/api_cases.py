@@ -5,8 +5,8 @@
 
 Schemathesis makes the cases from the server's own OpenAPI document and looks at each answer: no 5xx; statuses, types,
 headers and bodies as described; what the document forbids refused; what was deleted gone. One of its checks is left
-out: that all that fits the document is taken. Filters, cursors and boxes are languages of their own, which a schema does not
-hold, so an answer of 422 is right for most texts.
+out: that all that fits the document is taken. Filters, cursors and boxes are languages of their own, which a schema
+does not hold, so an answer of 422 is right for most texts.
 """
 
 from __future__ import annotations

@@ -208,9 +208,8 @@ def test_an_interrupted_run_says_so_and_can_be_gone_on_with(tmp_path: Path) -> N
         encoding="utf-8",
     )
     until = time.monotonic() + 60
-    while not (tmp_path / "library" / "catalog.sqlite").exists() and time.monotonic() < until:
-        time.sleep(0.05)
-    time.sleep(1)
+    while not list((tmp_path / "library" / "thumbnails").glob("*/*")) and time.monotonic() < until:
+        time.sleep(0.05)  # until the first batch, so that all its processes are at work
     os.killpg(process.pid, signal.SIGINT)
     _, errors = process.communicate(timeout=60)
     if process.returncode:  # else it was done before the signal came
