@@ -33,6 +33,7 @@ from search.catalog.sqlite_catalog import FILE as CATALOGUE
 from search.config import CONFIG_FILE, Config
 from search.errors import ConfigError, StorageFull
 from search.mapped_files import flush_folder
+from search.transactions import is_full
 
 FORMAT = 1
 MANIFEST = "manifest.json"
@@ -262,7 +263,7 @@ def _told(where: Path) -> Iterator[None]:
         with uploads.storing():
             yield
     except sqlite3.OperationalError as error:
-        if getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL:
+        if is_full(error, where.absolute().parent):
             raise StorageFull("the disk is full: nothing was written; make room and try again") from error
         raise ConfigError(f"{where}: {error}") from error
     except sqlite3.DatabaseError as error:

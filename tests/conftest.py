@@ -14,7 +14,7 @@ settings.load_profile("untimed")
 
 os.environ["HF_HUB_OFFLINE"] = "1"
 
-pytest_plugins = ["opensearch_server"]
+pytest_plugins = ["opensearch_server", "redis_server"]
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

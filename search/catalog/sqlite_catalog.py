@@ -11,7 +11,7 @@ import json
 import os
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import asdict, replace
 from pathlib import Path, PurePosixPath
 from types import TracebackType
@@ -48,7 +48,7 @@ from search.errors import ConfigError, Conflict, NotFound, StorageFull, Unavaila
 from search.moderation import Policy
 from search.phash import distances
 from search.saved import SavedSearch
-from search.transactions import transaction, tuned
+from search.transactions import is_full, transaction, tuned
 from search.types import (
     Decision,
     EmbeddingSpace,
@@ -96,15 +96,18 @@ class SqliteCatalog:
             _make_folder(data)
         else:
             refuse_foreign(self._path)
-        with _translated():
+        with self._translated():
             migrate(self._connection, str(self._path))
-        self.jobs = SqliteJobs(lambda: self._connection, _translated)
-        self.events = SqliteEvents(lambda: self._connection, _translated)
+        self.jobs = SqliteJobs(lambda: self._connection, self._translated)
+        self.events = SqliteEvents(lambda: self._connection, self._translated)
+
+    def _translated(self) -> AbstractContextManager[None]:
+        return _translated(self.data)
 
     @property
     def _connection(self) -> sqlite3.Connection:
         """This thread's."""
-        with _translated():
+        with self._translated():
             return self._connections.get()
 
     def _connect(self) -> sqlite3.Connection:
@@ -142,13 +145,13 @@ class SqliteCatalog:
     def _transaction(self) -> Iterator[tuple[sqlite3.Connection, int]]:
         """Give a connection inside a transaction, and the change number of it."""
         connection = self._connection
-        with _translated(), transaction(connection):
+        with self._translated(), transaction(connection):
             change = self.change + 1
             yield connection, change
             statements.set_meta(connection, "change", str(change))
 
     def _rows(self, sql: str, *values: Any) -> list[Any]:
-        with _translated():
+        with self._translated():
             return self._connection.execute(sql, values).fetchall()
 
     # What the library is
@@ -544,7 +547,7 @@ class SqliteCatalog:
             return
         number = int(found[0][0])
         if ordinals is None:
-            with _translated():
+            with self._translated():
                 sql = "SELECT ordinal, vector FROM embedding WHERE space = ? ORDER BY ordinal"
                 pending = self._connection.execute(sql, (number,))
                 while chunk := pending.fetchmany(10_000):
@@ -557,7 +560,7 @@ class SqliteCatalog:
 
     def changes_since(self, change: int) -> Changed:
         """Return what was written and deleted after a change number."""
-        with _translated():
+        with self._translated():
             self._connection.execute("BEGIN")  # one view of all three
             try:
                 upto = self.change
@@ -738,12 +741,12 @@ def _make_folder(data: Path) -> None:
 
 
 @contextmanager
-def _translated() -> Iterator[None]:
+def _translated(folder: Path) -> Iterator[None]:
     """Turn what SQLite raises into errors of ours, at this border."""
     try:
         yield
     except sqlite3.OperationalError as error:
-        if "full" in str(error):
+        if is_full(error, folder):
             raise StorageFull("the disk is full: nothing was changed; make room and try again") from error
         if "locked" in str(error):
             raise Unavailable("the catalogue is busy with another process; try again") from error

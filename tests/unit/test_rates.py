@@ -1,11 +1,7 @@
-import shutil
-import socket
-import subprocess
-import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from redis_server import RedisServer
 
 from api.rates import GUESSES, Rates, address_of
 from search.config import load_config
@@ -84,31 +80,9 @@ def test_where_redis_is_away_each_server_counts_for_itself(caplog: pytest.LogCap
     assert "Redis is away" in caplog.text
 
 
-@pytest.fixture
-def redis_url(tmp_path: Path) -> Iterator[str]:
-    """A real server of its own."""
-    command = shutil.which("redis-server")
-    if command is None:
-        pytest.skip("needs redis-server (Debian: redis-server)")
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    options = ["--port", str(port), "--bind", "127.0.0.1", "--save", "", "--dir", str(tmp_path)]
-    with subprocess.Popen([command, *options], stdout=subprocess.DEVNULL) as server:
-        until = time.monotonic() + 20
-        while True:
-            try:
-                socket.create_connection(("127.0.0.1", port), 1).close()
-                break
-            except OSError:
-                assert time.monotonic() < until
-                time.sleep(0.05)
-        yield f"redis://127.0.0.1:{port}/0"
-        server.terminate()
-
-
-def test_servers_that_share_redis_count_together(redis_url: str) -> None:
+def test_servers_that_share_redis_count_together(redis: RedisServer) -> None:
     one, other = (
-        Rates(load_config(data=Path("nowhere"), rate_limit="3/minute", redis_url=redis_url)) for _ in range(2)
+        Rates(load_config(data=Path("nowhere"), rate_limit="3/minute", redis_url=redis.url)) for _ in range(2)
     )
     one.spend("a")
     other.spend("a")
