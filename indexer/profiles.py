@@ -15,7 +15,7 @@ from indexer.captioners.composed import ComposedCaptioner
 from indexer.taggers.colors import ColorTagger
 from indexer.taggers.compounds import compounds
 from indexer.taggers.lite import ClassTagger, ObjectTagger
-from indexer.taggers.zero_shot import AttributeTagger, SceneTagger, ZeroShotClasses
+from indexer.taggers.zero_shot import AttributeTagger, ModerationTagger, SceneTagger, ZeroShotClasses
 from search.catalog.rows import Said
 from search.encoders.lite_vision import LiteVision
 from search.encoders.opening import open_clip_encoder, open_encoder
@@ -262,5 +262,6 @@ TAGGERS: Mapping[tuple[str, str], Callable[[_Opening], Tagger]] = {
     ("text", "rapidocr"): _text,
     ("adult", "opennsfw"): _adult,
     ("nudity", "nudenet"): _nudity,
+    ("moderation", "zero-shot"): lambda opening: ModerationTagger(opening.encoder, opening.spec),
 }
 """How each task is done by each library. Libraries that few profiles use are imported when one does."""

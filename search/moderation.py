@@ -15,7 +15,7 @@ from search.words import fold
 if TYPE_CHECKING:
     from search.config import Config
 
-THRESHOLDS: Mapping[str, float] = MappingProxyType({"adult": 0.7, "violence": 0.8, "hate": 0.8})
+THRESHOLDS: Mapping[str, float] = MappingProxyType({"adult": 0.7})
 """`adult` by how often harmless photos reach it (docs/moderation.md); the others are chosen: people set those tags."""
 
 

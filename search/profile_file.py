@@ -28,6 +28,7 @@ LIBRARIES: dict[str, tuple[str, ...]] = {
     "text": ("rapidocr",),
     "adult": ("opennsfw",),
     "nudity": ("nudenet",),
+    "moderation": ("zero-shot",),
     "captions": ("composed", "transformers"),
 }
 """The tasks of a profile in the order that they run in, and the libraries that can do each."""
@@ -84,6 +85,7 @@ class Tasks(BaseModel):
     text: ModelSpec | None = None
     adult: ModelSpec | None = None
     nudity: ModelSpec | None = None
+    moderation: ModelSpec | None = None
     captions: ModelSpec | None = None
 
     @model_validator(mode="after")

@@ -167,3 +167,43 @@ class AttributeTagger:
     @functools.cached_property
     def _labels(self) -> list[Matrix]:
         return [self._encoder.label_vectors(list(group.prompts.values())) for group in self._groups]
+
+
+class ModerationTagger:
+    """Categories that people want to look at, each by itself against what most pictures show. A hint, not a verdict.
+
+    `indexer/data/moderation.toml` has the prompts of some; of any other that a profile names its own name is one. How
+    often harmless pictures are flagged, and how many of a stand-in's are found, is in docs/moderation.md.
+    """
+
+    source = "moderation-zero-shot"
+    kinds = frozenset({TagKind.MODERATION})
+    side = 0
+
+    USUAL = ("violence", "hate")
+    LEAST = 0.3
+
+    def __init__(self, encoder: Encoder, spec: ModelSpec) -> None:
+        self._encoder = encoder
+        known = tomllib.loads(files("indexer").joinpath("data/moderation.toml").read_text(encoding="utf-8"))
+        self._others = tuple(known.pop(""))
+        self._prompts = {name: tuple(known.get(name, (f"a photo of {name}",))) for name in spec.labels or self.USUAL}
+        self._least = self.LEAST if spec.threshold is None else spec.threshold
+        content = hashlib.sha256(f"{self._prompts} {self._others}".encode()).hexdigest()
+        self.fingerprint = f"{self.source} {VERSION} {self._least} {content} {encoder.space.fingerprint}"
+
+    def tag(self, images: Sequence[Image.Image], vectors: Matrix) -> list[list[Tag]]:  # noqa: ARG002
+        found: list[list[Tag]] = [[] for _ in vectors]
+        if not len(vectors):
+            return found
+        for name, labels in zip(self._prompts, self._labels, strict=True):
+            for tags, row in zip(found, probabilities(self._encoder, vectors, labels), strict=True):
+                if row[0] >= self._least:
+                    tags.append(Tag(TagKind.MODERATION, name, float(row[0]), self.source))
+        return [sorted(tags, key=lambda tag: -tag.confidence) for tags in found]
+
+    @functools.cached_property
+    def _labels(self) -> list[Matrix]:
+        """Of each category, its vector and the others': each by itself, so that none depends on its neighbours."""
+        others = [(other,) for other in self._others]
+        return [self._encoder.label_vectors([prompts, *others]) for prompts in self._prompts.values()]

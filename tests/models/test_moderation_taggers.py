@@ -16,6 +16,7 @@ from starlette.testclient import TestClient
 from api.app import create_app
 from indexer.profiles import open_profile
 from indexer.taggers.packaged_moderation import NudeNet, OpenNsfw
+from indexer.taggers.zero_shot import ModerationTagger
 from search.config import load_config
 from search.errors import ModelUnavailable
 from search.moderation import DEFAULT_POLICY
@@ -95,3 +96,45 @@ def test_what_reaches_the_threshold_is_in_the_queue_and_on_its_page(tmp_path: Pa
             assert sources == ({"open-nsfw", "nudenet-320n"} if flagged else set())
             page = client.get("/moderation").text
             assert all(image["id"] in page for image in queue["images"])
+
+
+def test_a_category_of_ones_own_flags_what_its_words_say_until_a_person_decides(tmp_path: Path) -> None:
+    profile = tmp_path / "own.toml"
+    profile.write_text(
+        'base = "lite"\n[moderation]\nlibrary = "zero-shot"\nlabels = ["cats", "violence", "hate"]\n', encoding="utf-8"
+    )
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    for path in photos(tmp_path / "all").rglob("*"):
+        if path.name in ("chelsea.png", "rocket.jpg", "astronaut.png"):
+            shutil.copy(path, folder)
+    index(tmp_path / "library", folder, profile=str(profile))
+    config = load_config(data=tmp_path / "library")
+    with open_services(config) as services, TestClient(create_app(services), base_url="http://127.0.0.1") as client:
+        (flagged,) = client.get("/v1/moderation?state=flagged").json()["images"]
+        assert flagged["files"] == ["chelsea.png"]
+        (reason,) = flagged["reasons"]
+        assert (reason["label"], reason["source"]) == ("cats", "moderation-zero-shot")
+        assert reason["confidence"] >= 0.5
+        assert client.get("/v1/search").json()["total"] == 3, "nothing is blocked by itself"
+        client.post(f"/v1/moderation/{flagged['id']}", json={"decision": "reject"})
+        assert client.get("/v1/search").json()["total"] == 2
+    index(tmp_path / "library", folder, profile=str(profile))
+    with open_services(config) as services, TestClient(create_app(services), base_url="http://127.0.0.1") as client:
+        assert client.get("/v1/search").json()["total"] == 2
+
+
+def test_categories_by_words_do_not_depend_on_each_other_or_on_the_batch() -> None:
+    encoder = open_profile("lite").encoder
+    vectors = np.random.default_rng(3).normal(size=(5, encoder.space.dim)).astype(np.float32)
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+
+    def said(labels: tuple[str, ...], rows: slice) -> list[dict[str, float]]:
+        tagger = ModerationTagger(encoder, ModelSpec(library="zero-shot", threshold=0, labels=labels))
+        return [{tag.label: tag.confidence for tag in tags} for tags in tagger.tag([], vectors[rows])]
+
+    both = said(("violence", "flying saucers"), slice(None))
+    assert [set(row) for row in both] == [{"violence", "flying saucers"}] * 5
+    assert said(("violence", "flying saucers"), slice(2, 3))[0] == pytest.approx(both[2], abs=1e-5)
+    assert said(("violence",), slice(None))[2]["violence"] == pytest.approx(both[2]["violence"], abs=1e-5)
+    assert ModerationTagger(encoder, ModelSpec(library="zero-shot")).tag([], vectors[:0]) == []
