@@ -29,7 +29,9 @@ PROFILE = '[embedding]\nlibrary = "lite"\n[objects]\nlibrary = "lite"\n'
 LEFT_OUT = "positive_data_acceptance"
 
 
-def api_cases(folder: Path, examples: int, seed: int = 1) -> dict[str, object]:
+def api_cases(
+    folder: Path, examples: int, seed: int = 1, phases: str = "coverage,fuzzing,stateful"
+) -> dict[str, object]:
     """Return how many cases were tried on a small library, and what was found, as text; empty where nothing was."""
     (folder / "profile.toml").write_text(PROFILE, encoding="utf-8")
     for number in range(6):
@@ -38,7 +40,7 @@ def api_cases(folder: Path, examples: int, seed: int = 1) -> dict[str, object]:
     with serving(folder / "library", folder / "log", "--workers", "1", rate_limit="off") as server:
         command = [
             str(Path(sys.executable).with_name("schemathesis")), "run", f"{server.url}/openapi.json", "--no-color",
-            "--phases", "coverage,fuzzing,stateful", "--max-examples", str(examples), "--seed", str(seed),
+            "--phases", phases, "--max-examples", str(examples), "--seed", str(seed),
             "--continue-on-failure", "--exclude-checks", LEFT_OUT, "--suppress-health-check", "all",
             "--warnings", "off",
         ]  # fmt: skip
