@@ -8,7 +8,7 @@ import json
 import logging
 import re
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from pydantic import BaseModel
 
     from api.schemas import NewKeyOut
+    from indexer.report import IndexReport
     from search.catalog.protocol import Catalog
     from search.config import Config
     from search.types import ImageId
@@ -106,17 +107,23 @@ def index(paths: tuple[Path, ...], as_json: bool, watch: bool, **flags: Any) -> 
         emit(report.as_dict())
     else:
         click.echo(report.summary())
-    for rejected in report.rejected:
-        click.echo(f"rejected {rejected.path}: {rejected.reason}", err=True)
-    for unread in report.unread:
-        click.echo(f"passed over {unread.path}: {unread.reason}", err=True)
+    for line in not_taken(report):
+        click.echo(line, err=True)
     return SOME_REJECTED if report.rejected else OK
+
+
+def not_taken(report: IndexReport) -> Iterator[str]:
+    """Yield a line for each file that was rejected, and for metadata that was passed over."""
+    for rejected in report.rejected:
+        yield f"rejected {rejected.path}: {rejected.reason}"
+    for unread in report.unread:
+        yield f"passed over {unread.path}: {unread.reason}"
 
 
 def watch_folders(config: Config, paths: tuple[Path, ...], as_json: bool) -> int:
     """Index folders until told to stop. What was found is told as it happens, in all at the end as JSON."""
     from api.progress import Bar
-    from indexer.report import IndexReport, summed
+    from indexer.report import summed
     from indexer.stopping import told_to_stop
     from indexer.watching import Watch
 
@@ -129,10 +136,8 @@ def watch_folders(config: Config, paths: tuple[Path, ...], as_json: bool) -> int
             if as_json:
                 reports[:] = [summed([*reports, report])]
             bar.say(report.summary())
-            for rejected in report.rejected:
-                bar.say(f"rejected {rejected.path}: {rejected.reason}")
-            for unread in report.unread:
-                bar.say(f"passed over {unread.path}: {unread.reason}")
+            for line in not_taken(report):
+                bar.say(line)
 
         Watch(config, paths, progress=bar, stopping=stopping, seen=seen).run()
     if as_json:

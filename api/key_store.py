@@ -20,9 +20,9 @@ from pathlib import Path
 from typing import Any
 
 from api.auth import Caller, Scope, digest
+from search.config import KEYS_FILE
 from search.errors import NotFound, Unavailable
 
-FILE = "keys.sqlite"
 PREFIX = "snk"
 """Begins every key, so that scanners for secrets know one."""
 GRACE = timedelta(hours=24)
@@ -70,7 +70,7 @@ class KeyStore:
     """The keys of one server. Safe for threads and processes; there is no file until the first key is made."""
 
     def __init__(self, data: Path) -> None:
-        self._path = data / FILE
+        self._path = data / KEYS_FILE
         self._lock = threading.Lock()
         self._connection: sqlite3.Connection | None = None
 

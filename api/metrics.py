@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator
 from math import nan
 from typing import TypeVar
@@ -10,14 +9,15 @@ from typing import TypeVar
 from prometheus_client import CollectorRegistry, Counter, Histogram, Metric
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Scope
 
+from api.watched import Answer, Watched, route_of
 from indexer.liveness import living
 from search.errors import Unavailable
 from search.jobs import OPEN
 from search.services import Services
 
-Answer = TypeVar("Answer")
+Found = TypeVar("Found")
 Otherwise = TypeVar("Otherwise")
 
 
@@ -68,7 +68,7 @@ class _Library(Collector):
         return len(self._services.tags)
 
 
-def _if_there(ask: Callable[[], Answer], otherwise: Otherwise) -> Answer | Otherwise:
+def _if_there(ask: Callable[[], Found], otherwise: Otherwise) -> Found | Otherwise:
     """Return an answer, or what stands for none while a server is away: the other figures are asked for then most."""
     try:
         return ask()
@@ -76,28 +76,14 @@ def _if_there(ask: Callable[[], Answer], otherwise: Otherwise) -> Answer | Other
         return otherwise
 
 
-class MetricsMiddleware:
-    """Counts and times requests by the route's pattern, never by the path, which has no end of values."""
+class MetricsMiddleware(Watched):
+    """Counts and times requests by their routes."""
 
     def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
-        self._app = app
+        super().__init__(app)
         self._metrics = metrics
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
-            await self._app(scope, receive, send)
-            return
-        started, status = time.perf_counter(), 500
-
-        async def watch(message: Message) -> None:
-            nonlocal status
-            if message["type"] == "http.response.start":
-                status = message["status"]
-            await send(message)
-
-        try:
-            await self._app(scope, receive, watch)
-        finally:
-            route = getattr(scope.get("route"), "path", "none")
-            self._metrics.requests.labels(scope["method"], route, str(status)).inc()
-            self._metrics.seconds.labels(route).observe(time.perf_counter() - started)
+    def answered(self, scope: Scope, answer: Answer) -> None:
+        route = route_of(scope) or "none"
+        self._metrics.requests.labels(scope["method"], route, str(answer.status)).inc()
+        self._metrics.seconds.labels(route).observe(answer.seconds)

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from api.auth import Caller, Scope
 from search.errors import Forbidden, InvalidQuery
-from search.recommend.events import expect_name
-
-LOCAL = "local"
-"""In place of a key's id where no key is asked for."""
+from search.recommend import events
+from search.recommend.events import LOCAL
 
 
 def person_of(caller: Caller, user: str, key: str = "") -> str:
@@ -25,5 +23,4 @@ def person_of(caller: Caller, user: str, key: str = "") -> str:
             raise Forbidden("to name the users of another key, this API key needs the scope `admin`")
         if not key.isalnum() or len(key) > 32:
             raise InvalidQuery(f"key must be the id of an API key or `{LOCAL}`, got {key[:40]!r}")
-    owner = key or own
-    return f"{owner}/{expect_name('' if user == owner else user)}"
+    return events.person_of(key or own, user)

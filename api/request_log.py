@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import logging
 import re
-import time
 
 from asgi_correlation_id import CorrelationIdMiddleware
 from starlette.applications import Starlette
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import Scope
 
+from api.watched import Answer, Watched, route_of
 from search.logs import REQUESTS
 
 HEADER = "X-Request-Id"
@@ -26,36 +26,18 @@ def install(app: Starlette) -> None:
     app.add_middleware(CorrelationIdMiddleware, header_name=HEADER, validator=lambda id: bool(_SANE.fullmatch(id)))
 
 
-class RequestLog:
-    """Logs the method, the route's pattern and not the path, the status, and the time to the end of the answer."""
+class RequestLog(Watched):
+    """Logs the method, the route, the status, the time to the end of the answer, and its bytes."""
 
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or not log.isEnabledFor(logging.INFO):
-            await self._app(scope, receive, send)
-            return
-        started, status, sent = time.perf_counter(), 500, 0
-
-        async def watch(message: Message) -> None:
-            nonlocal status, sent
-            if message["type"] == "http.response.start":
-                status = message["status"]
-            sent += len(message.get("body", b""))
-            await send(message)
-
-        try:
-            await self._app(scope, receive, watch)
-        finally:
-            route = scope.get("root_path", "") + getattr(scope.get("route"), "path", "")
-            log.info(
-                "answered",
-                extra={
-                    "method": scope["method"],
-                    "route": route or None,
-                    "status": status,
-                    "ms": round((time.perf_counter() - started) * 1000, 1),
-                    "bytes": sent,
-                },
-            )
+    def answered(self, scope: Scope, answer: Answer) -> None:
+        route = scope.get("root_path", "") + (route_of(scope) or "")
+        log.info(
+            "answered",
+            extra={
+                "method": scope["method"],
+                "route": route or None,
+                "status": answer.status,
+                "ms": round(answer.seconds * 1000, 1),
+                "bytes": answer.bytes,
+            },
+        )

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import hashlib
 import importlib.metadata
+import io
 import json
 import os
 import re
@@ -30,14 +31,13 @@ from typing import IO, Any
 from indexer import uploads
 from search.catalog.migrations import refuse_foreign
 from search.catalog.sqlite_catalog import FILE as CATALOGUE
-from search.config import CONFIG_FILE, Config
+from search.config import CONFIG_FILE, KEYS_FILE, Config
 from search.errors import ConfigError, StorageFull
 from search.mapped_files import flush_folder
-from search.transactions import is_full
+from search.transactions import copied, is_full
 
 FORMAT = 1
 MANIFEST = "manifest.json"
-KEYS = "keys.sqlite"
 MANIFEST_BYTES = 2**30
 _UPLOAD = re.compile(rf"{uploads.FOLDER}/[0-9a-f]{{2}}/[0-9a-f]{{32}}/[^/\0]{{1,255}}")
 _BLOCK = 2**20
@@ -75,7 +75,7 @@ def back_up(config: Config, target: Path, *, keys: bool = False) -> Kept:
     ):
         making = Path(folder) / "backup.tar"
         copy = Path(folder) / CATALOGUE
-        _copied(catalogue, copy)
+        copied(catalogue, copy)
         images, sent = _contents(copy)
         with making.open("xb") as file, tarfile.open(fileobj=file, mode="w", format=tarfile.PAX_FORMAT) as archive:
             writing = _Writing(archive)
@@ -83,9 +83,9 @@ def back_up(config: Config, target: Path, *, keys: bool = False) -> Kept:
             copy.unlink()
             if (config.data / CONFIG_FILE).is_file():
                 writing.add(CONFIG_FILE, config.data / CONFIG_FILE)
-            if keys and (config.data / KEYS).is_file():
-                _copied(config.data / KEYS, copy)
-                writing.add(KEYS, copy)
+            if keys and (config.data / KEYS_FILE).is_file():
+                copied(config.data / KEYS_FILE, copy)
+                writing.add(KEYS_FILE, copy)
             # After the catalogue: what came in since is not missed, and what is named there is never older than it.
             missing = tuple(path for path in sent if not writing.add_if_there(f"{uploads.FOLDER}/{path}", config.data))
             made_at = datetime.now(UTC).isoformat(timespec="seconds")
@@ -137,7 +137,9 @@ class _Writing:
 
     def add(self, name: str, path: Path) -> None:
         with path.open("rb") as file:
-            self._add(name, file, os.fstat(file.fileno()).st_size)
+            read = _Digesting(file)
+            self._write(name, read, os.fstat(file.fileno()).st_size)
+        self._files[name] = read.digest.hexdigest()
 
     def add_if_there(self, name: str, folder: Path) -> bool:
         try:
@@ -148,22 +150,13 @@ class _Writing:
 
     def finish(self, about: dict[str, Any]) -> None:
         text = json.dumps({**about, "files": self._files}, indent=1).encode()
-        member = tarfile.TarInfo(MANIFEST)
-        member.size = len(text)
-        with tempfile.TemporaryFile() as file:
-            file.write(text)
-            file.seek(0)
-            self._archive.addfile(member, file)
+        self._write(MANIFEST, io.BytesIO(text), len(text))
 
-    def _add(self, name: str, file: IO[bytes], size: int) -> None:
-        if name in self._files:
-            return
+    def _write(self, name: str, file: io.BytesIO | _Digesting, size: int) -> None:
         member = tarfile.TarInfo(name)
         member.size = size
         member.mode = 0o600
-        read = _Digesting(file)
-        self._archive.addfile(member, read)
-        self._files[name] = read.digest.hexdigest()
+        self._archive.addfile(member, file)
 
 
 class _Digesting:
@@ -177,14 +170,6 @@ class _Digesting:
         data = self._file.read(size)
         self.digest.update(data)
         return data
-
-
-def _copied(source: Path, target: Path) -> None:
-    """Copy a database as it is at one moment. In one step: between steps a writer would make it begin anew."""
-    with closing(sqlite3.connect(source, timeout=30)) as a, closing(sqlite3.connect(target)) as b:
-        a.backup(b)
-        # Of one file, not of three: its journal would not be in the backup.
-        b.execute("PRAGMA journal_mode = DELETE")
 
 
 def _contents(catalogue: Path) -> tuple[int, list[str]]:
@@ -214,7 +199,7 @@ def _unpacked(source: Path, folder: Path) -> tuple[dict[str, Any], int]:
                 assert content is not None  # noqa: S101 (of a regular file there always is)
                 if member.name == MANIFEST and member.size <= MANIFEST_BYTES:
                     manifest = json.loads(content.read())
-                elif member.name in (CATALOGUE, CONFIG_FILE, KEYS) or _is_upload(member.name):
+                elif member.name in (CATALOGUE, CONFIG_FILE, KEYS_FILE) or _is_upload(member.name):
                     found[member.name] = _written(content, folder / member.name)
                 else:
                     raise ConfigError(f"{source} is no backup of Snapseek: it has {member.name!r}")

@@ -89,12 +89,17 @@ def _unpadded(data: bytes) -> bytes:
     return data
 
 
-def descriptions(root: ElementTree.Element) -> list[ElementTree.Element]:
-    """Return the elements whose attributes and children are properties of the picture. Raises Unreadable."""
+def rdf_of(root: ElementTree.Element) -> ElementTree.Element:
+    """Return the element that holds all properties. Raises Unreadable."""
     rdf = root if root.tag == f"{{{RDF}}}RDF" else root.find(f".//{{{RDF}}}RDF")
     if rdf is None:
         raise Unreadable("it holds no XMP: there is no rdf:RDF in it")
-    return rdf.findall(f"{{{RDF}}}Description")
+    return rdf
+
+
+def descriptions(root: ElementTree.Element) -> list[ElementTree.Element]:
+    """Return the elements whose attributes and children are properties of the picture. Raises Unreadable."""
+    return rdf_of(root).findall(f"{{{RDF}}}Description")
 
 
 def values(root: ElementTree.Element, name: str) -> list[str]:

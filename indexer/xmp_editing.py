@@ -67,7 +67,7 @@ def edited(data: bytes | None, wanted: Wanted) -> Edited:
     prefixes: dict[str, str] = {}
     root = xmp.parsed(data or _EMPTY, prefixes)
     if not xmp.descriptions(root):
-        _rdf(root).append(Element(f"{{{RDF}}}Description", {f"{{{RDF}}}about": ""}))
+        xmp.rdf_of(root).append(Element(f"{{{RDF}}}Description", {f"{{{RDF}}}about": ""}))
     added, withdrawn, noted = _bring_keywords(root, wanted)
     for name, text in ((xmp.DESCRIPTION, wanted.caption), (xmp.ALT_TEXT, wanted.alt_text)):
         if text and _bring_text(root, name, text):
@@ -187,13 +187,6 @@ def _elements(root: Element, name: str) -> Iterator[tuple[Element, Element]]:
     for description in xmp.descriptions(root):
         for element in description.findall(name):
             yield description, element
-
-
-def _rdf(root: Element) -> Element:
-    found = root if root.tag == f"{{{RDF}}}RDF" else root.find(f".//{{{RDF}}}RDF")
-    if found is None:
-        raise Unreadable("it holds no XMP: there is no rdf:RDF in it")
-    return found
 
 
 def _key(word: str) -> str:

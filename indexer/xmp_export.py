@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import re
 import tempfile
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,6 +24,8 @@ KINDS = (TagKind.OBJECT, TagKind.CLASS, TagKind.SCENE, TagKind.ATTRIBUTE, TagKin
 LEAST_CONFIDENCE = 0.8
 AT_ONCE = 500
 """Records that are read together."""
+FOLDERS = 16
+"""Whose listings are remembered. What is written meanwhile is the own sidecar of a picture that is past."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,12 +54,13 @@ def export(
     Pictures that were uploaded have no folder of their own, and get none.
     """
     library = Path(os.path.abspath(config.data))
+    listed = functools.lru_cache(maxsize=FOLDERS)(_listed)  # a folder of thousands, not a thousand times
     for record in _records(catalog, ids):
         wanted = wanted_of(record, least, kinds)
         for picture in catalog.locate(record.id):
             if library in picture.parents or not picture.exists():
                 continue
-            path = sidecar_of(picture)
+            path = sidecar_of(picture, listed(picture.parent))
             try:
                 yield _bring(path, wanted, dry_run)
             except Unreadable as error:
@@ -99,9 +103,12 @@ def _keywords(tags: Iterable[Tag]) -> tuple[Keyword, ...]:
     return (*paths, *((label,) for label in labels if label not in inside))
 
 
-def sidecar_of(picture: Path) -> Path:
-    """Return the sidecar to write to: `a.jpg.xmp`, or `a.xmp` where that is there and of no other picture."""
-    by_name = {name.lower(): name for name in _listed(picture.parent)}
+def sidecar_of(picture: Path, listed: Mapping[str, str] | None = None) -> Path:
+    """Return the sidecar to write to: `a.jpg.xmp`, or `a.xmp` where that is there and of no other picture.
+
+    ``listed``: what is in the picture's folder, by lower-case name; looked up where it is not given.
+    """
+    by_name = _listed(picture.parent) if listed is None else listed
     own = by_name.get(f"{picture.name}{XMP}".lower())
     if own is not None:
         return picture.with_name(own)
@@ -111,8 +118,8 @@ def sidecar_of(picture: Path) -> Path:
     return picture.with_name(f"{picture.name}{XMP}")
 
 
-def _listed(folder: Path) -> Sequence[str]:
-    return os.listdir(folder)
+def _listed(folder: Path) -> Mapping[str, str]:
+    return {name.lower(): name for name in os.listdir(folder)}
 
 
 def _has_siblings(picture: Path, names: Collection[str]) -> bool:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
 
 CONFIG_FILE = "snapseek.toml"
+KEYS_FILE = "keys.sqlite"
 LIBRARY_NAME = re.compile("[a-z0-9][a-z0-9_-]{0,62}")
 RATE = re.compile("[1-9][0-9]{0,8}/(second|minute|hour|day)")
 

@@ -25,6 +25,7 @@ from search.facets import selectable_fields
 from search.filters import without_selection
 from search.looks import Looks, no_looks
 from search.planner import ANN_CANDIDATES, Route
+from search.products import unit
 from search.protocols import Encoder, Records, TagStore
 from search.relevance import Relevance
 from search.suggesting import Suggester
@@ -221,13 +222,13 @@ class SearchEngine:
             parts.append((query.weights.image, self._given(query.vector)))
         if not parts:
             return None
-        return _unit(np.asarray(sum(weight * vector for weight, vector in parts), dtype=np.float32))
+        return unit(np.asarray(sum(weight * vector for weight, vector in parts), dtype=np.float32))
 
     def _given(self, numbers: Sequence[float]) -> Vector:
         given = np.asarray(numbers, dtype=np.float32)
         if given.shape != (self.space.dim,):
             raise InvalidQuery(f"the vector must have {self.space.dim} numbers, got {len(given)}")
-        return _unit(given)
+        return unit(given)
 
     def embedding(self, id: ImageId) -> Vector:
         """Return the vector of an image. Raises NotFound, also for one that nobody is to find."""
@@ -271,7 +272,7 @@ class SearchEngine:
         text = "" if query.mode is Mode.VECTOR else " ".join(query.texts)
         if target is None and unwanted and not text:
             # Only what is not wanted was said: what is farthest from it is near its opposite.
-            return Wanted(scope, _unit(np.asarray(-sum(unwanted), np.float32)), page_end=page_end)
+            return Wanted(scope, unit(np.asarray(-sum(unwanted), np.float32)), page_end=page_end)
         return Wanted(scope, target, text, page_end)
 
     def _by_other_words(
@@ -530,8 +531,3 @@ def _literal_first(ranking: Ranking, held: Sequence[BitMap]) -> Ranking:
 def _seed(query: Query) -> int:
     """Return the seed of a first page; the cursors after it hold it."""
     return secrets.randbelow(shuffle.MAX_SEED + 1) if query.seed is None else query.seed
-
-
-def _unit(vector: Vector) -> Vector:
-    length = float(np.linalg.norm(vector))
-    return vector / np.float32(length) if length else vector

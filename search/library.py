@@ -10,7 +10,7 @@ from typing import Any
 from search import filters
 from search.config import load_config
 from search.errors import InvalidQuery
-from search.recommend.events import EventType, expect_name
+from search.recommend.events import LOCAL, EventType, expect_type, person_of
 from search.recommend.recommender import Recommendations
 from search.services import Services, open_services
 from search.types import ImageRecord, Query, SearchResults, SimilarBy, Sort, TagKind
@@ -85,18 +85,13 @@ class Library:
 
         Users are those of a server without keys. Raises NotFound, InvalidQuery.
         """
-        if type not in list(EventType):
-            raise InvalidQuery(f"type must be one of {', '.join(EventType)}, got {type!r}")
-        self.services.note_event(_person(user), self.services.catalog.expect(str(picture)), EventType(type))
+        said = expect_type(type)
+        self.services.note_event(person_of(LOCAL, user), self.services.catalog.expect(str(picture)), said)
 
     def recommend(self, user: str, *, filter: str = "", k: int = 24) -> Recommendations:
         """Return pictures that a user may like, and why. Raises InvalidQuery."""
         self.services.refresh()
-        return self.services.recommender.recommend(_person(user), filter=filters.parse(filter), k=k)
-
-
-def _person(user: str) -> str:
-    return f"local/{expect_name('' if user == 'local' else user)}"
+        return self.services.recommender.recommend(person_of(LOCAL, user), filter=filters.parse(filter), k=k)
 
 
 def _label(text: str) -> tuple[TagKind, str]:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from search.config import Config
 
 THRESHOLDS: Mapping[str, float] = MappingProxyType({"adult": 0.7})
-"""`adult` by how often harmless photos reach it (docs/moderation.md); the others are chosen: people set those tags."""
+"""Chosen by how often harmless photos reach it (docs/moderation.md). For any other category see `Policy`."""
 
 
 VERDICTS: Mapping[str, Verdict] = MappingProxyType({"approve": Verdict.APPROVED, "reject": Verdict.REJECTED})

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 MAPPED_BYTES = 2**31 - 2**16
@@ -35,6 +35,16 @@ def transaction(connection: sqlite3.Connection) -> Iterator[None]:
         if connection.in_transaction:  # SQLite has rolled back by itself when the disk is full
             connection.execute("ROLLBACK")
         raise
+
+
+def copied(source: Path, target: Path) -> None:
+    """Copy a file of SQLite as it is at one moment into one that is new. Raises sqlite3.Error.
+
+    In one step: between steps a writer would make it begin anew. And as one file, not three: its journal is in it.
+    """
+    with closing(sqlite3.connect(source, timeout=30)) as before, closing(sqlite3.connect(target)) as copy:
+        before.backup(copy)
+        copy.execute("PRAGMA journal_mode = DELETE")
 
 
 def is_full(error: sqlite3.Error, folder: Path) -> bool:

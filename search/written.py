@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 from search.types import Tag, TagKind
 
@@ -43,14 +43,7 @@ def merged(sidecars: Sequence[Written], embedded: Sequence[Written]) -> Written:
     Keywords are those of all sidecars, or, where these have none, all that are in the file; of the rest each is the
     first that there is.
     """
-    every = [*sidecars, *embedded]
-    return Written(
-        _distinct(word for one in sidecars for word in one.keywords)
-        or _distinct(word for one in embedded for word in one.keywords),
-        next((one.caption for one in every if one.caption), None),
-        next((one.alt_text for one in every if one.alt_text), None),
-        next((one.stars for one in every if one.stars), None),
-    )
+    return replace(together([*sidecars, *embedded]), keywords=_keywords(sidecars) or _keywords(embedded))
 
 
 def together(written: Sequence[Written]) -> Written:
@@ -58,7 +51,7 @@ def together(written: Sequence[Written]) -> Written:
     if len(written) == 1:
         return written[0]
     return Written(
-        _distinct(word for one in written for word in one.keywords),
+        _keywords(written),
         next((one.caption for one in written if one.caption), None),
         next((one.alt_text for one in written if one.alt_text), None),
         next((one.stars for one in written if one.stars), None),
@@ -95,5 +88,7 @@ def _pair(text: Text | None) -> list[str] | None:
     return None if text is None else [text.text, text.source]
 
 
-def _distinct(words: Iterable[Text]) -> tuple[Text, ...]:
-    return tuple({word.text.casefold(): word for word in reversed(list(words))}.values())[::-1]
+def _keywords(written: Sequence[Written]) -> tuple[Text, ...]:
+    """Return the distinct keywords of all; of those that differ in case only, the first."""
+    words = [word for one in written for word in one.keywords]
+    return tuple({word.text.casefold(): word for word in reversed(words)}.values())[::-1]

@@ -7,8 +7,8 @@ from typing import Annotated
 from fastapi import APIRouter, Form, Request
 from fastapi.responses import RedirectResponse, Response
 
-from search.errors import InvalidQuery, NotFound
-from search.recommend.events import EventType
+from search.errors import NotFound
+from search.recommend.events import expect_type
 from search.types import ImageId
 from ui.addresses import at
 from ui.backend import PageBackend
@@ -44,10 +44,8 @@ def add_taste_pages(router: APIRouter, backend: PageBackend) -> None:
 
     @router.post("/images/{id}/taste")
     def say(request: Request, id: str, type: Annotated[str, Form()]) -> Response:
-        if type not in list(EventType):
-            raise InvalidQuery(f"type must be one of {', '.join(EventType)}, got {type[:40]!r}")
         image = ImageId(id)
-        backend.note(request, image, EventType(type))
+        backend.note(request, image, expect_type(type))
         if "HX-Request" not in request.headers:
             return RedirectResponse(at(f"/images/{image}"), status_code=303)
         view = taste_view(image, backend.stance(request, image))

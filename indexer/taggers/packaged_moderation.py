@@ -6,6 +6,7 @@ Confidences are the nets' own scores: docs/moderation.md has how often harmless 
 from __future__ import annotations
 
 import functools
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import ClassVar
 
@@ -26,7 +27,7 @@ LEAST = 0.1
 """Less sure than this nothing is said."""
 
 
-class _Net:
+class _Net(ABC):
     """One net that says how adult a picture is. Subclasses satisfy `search.protocols.Tagger`."""
 
     kinds = frozenset({TagKind.MODERATION})
@@ -70,13 +71,13 @@ class _Net:
 
         return compiled(f"{self.weights.sha256[:32]}-of-one-picture", of_one_picture, THROUGHPUT)
 
+    @abstractmethod
     def pixels(self, image: Image.Image) -> NDArray[np.float32]:
         """Return what the net wants of a picture, in its shape."""
-        raise NotImplementedError
 
+    @abstractmethod
     def score(self, output: NDArray[np.float32]) -> float:
         """Return how sure the net is that a picture is adult, 0-1."""
-        raise NotImplementedError
 
 
 class OpenNsfw(_Net):

@@ -10,6 +10,7 @@ from contextlib import closing
 from pathlib import Path
 
 from search.errors import ConfigError
+from search.transactions import copied, transaction
 
 APPLICATION_ID = 0x534E4150
 """“SNAP”: tells our file from any other SQLite database."""
@@ -167,8 +168,7 @@ def migrate(connection: sqlite3.Connection, where: str) -> None:
         )
     if version == len(STEPS):
         return
-    connection.execute("BEGIN IMMEDIATE")
-    try:
+    with transaction(connection):
         (version,) = connection.execute("PRAGMA user_version").fetchone()  # another process may have been faster
         if 0 < version < len(STEPS):
             _keep(Path(where), version)
@@ -177,11 +177,6 @@ def migrate(connection: sqlite3.Connection, where: str) -> None:
                 connection.execute(statement)
         connection.execute(f"PRAGMA user_version = {len(STEPS)}")
         connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
-        connection.execute("COMMIT")
-    except BaseException:
-        if connection.in_transaction:  # SQLite has rolled back by itself when the disk is full
-            connection.execute("ROLLBACK")
-        raise
 
 
 def _statements(script: str) -> Iterator[str]:
@@ -198,9 +193,7 @@ def _keep(catalogue: Path, version: int) -> None:
     kept = catalogue.with_name(f"{catalogue.name}.schema-{version}")
     making = kept.with_name(f"{kept.name}.{uuid.uuid4().hex[:8]}")
     try:
-        with closing(sqlite3.connect(catalogue)) as now, closing(sqlite3.connect(making)) as copy:
-            now.backup(copy)
-            copy.execute("PRAGMA journal_mode = DELETE")
+        copied(catalogue, making)
         os.replace(making, kept)
     except (OSError, sqlite3.Error) as error:
         raise ConfigError(

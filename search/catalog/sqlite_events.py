@@ -4,36 +4,19 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
-from typing import Any
 
+from search.catalog.sqlite_tables import SqliteTables
 from search.recommend.events import MOST_PERSONS, EventType, Kept, after, of_json, to_json
-from search.transactions import transaction
 from search.types import ImageId
 
 CHUNK = 100
 """Persons that are read together."""
 
 
-class SqliteEvents:
+class SqliteEvents(SqliteTables):
     """Satisfies `search.recommend.events.Events`."""
-
-    def __init__(self, connection: Callable[[], sqlite3.Connection], translated: Callable[[], Any]) -> None:
-        """``connection`` gives that of the calling thread, ``translated`` turns SQLite's errors into ours."""
-        self._connection = connection
-        self._translated = translated
-
-    @contextmanager
-    def _transaction(self) -> Iterator[sqlite3.Connection]:
-        connection = self._connection()
-        with self._translated(), transaction(connection):
-            yield connection
-
-    def _rows(self, sql: str, *values: Any) -> list[Any]:
-        with self._translated():
-            return self._connection().execute(sql, values).fetchall()
 
     def note(self, person: str, image: ImageId, type: EventType, at: datetime, *, kept_for: timedelta) -> None:
         with self._transaction() as connection:

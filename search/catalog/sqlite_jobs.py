@@ -5,11 +5,11 @@ from __future__ import annotations
 import sqlite3
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
+from search.catalog.sqlite_tables import SqliteTables
 from search.errors import NotFound
 from search.jobs import (
     CANCELLED,
@@ -25,30 +25,14 @@ from search.jobs import (
     expect_room,
     set_aside,
 )
-from search.transactions import transaction
 from search.types import ImageId
 
 _OPEN = "state IN ('queued', 'running')"  # as the partial index says it
 _ITEM = "name, id, path, state, reason, tries"
 
 
-class SqliteJobs:
+class SqliteJobs(SqliteTables):
     """Satisfies `search.jobs.Jobs`."""
-
-    def __init__(self, connection: Callable[[], sqlite3.Connection], translated: Callable[[], Any]) -> None:
-        """``connection`` gives that of the calling thread, ``translated`` turns SQLite's errors into ours."""
-        self._connection = connection
-        self._translated = translated
-
-    @contextmanager
-    def _transaction(self) -> Iterator[sqlite3.Connection]:
-        connection = self._connection()
-        with self._translated(), transaction(connection):
-            yield connection
-
-    def _rows(self, sql: str, *values: Any) -> list[Any]:
-        with self._translated():
-            return self._connection().execute(sql, values).fetchall()
 
     def add(self, job: Job, *, most_open: int) -> None:
         connection = self._connection()

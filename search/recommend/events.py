@@ -19,6 +19,8 @@ MOST_KEPT = 1_000
 """Entries of one person. Beyond, the oldest views go first, then what was said longest ago."""
 MOST_PERSONS = 5_000
 """Of one library. Beyond, who did nothing for the longest time is forgotten."""
+LOCAL = "local"
+"""Who gives users their names where no API key does."""
 LONGEST_NAME = 100
 """Characters of what a person is called."""
 
@@ -75,6 +77,18 @@ def expect_name(user: str) -> str:
     if len(user) > LONGEST_NAME or not user.isprintable():
         raise InvalidQuery(f"a user is named by at most {LONGEST_NAME} printable characters, got {user[:40]!r}")
     return user
+
+
+def person_of(owner: str, user: str) -> str:
+    """Return what a user of an owner is called; the empty name is the owner. Raises InvalidQuery."""
+    return f"{owner}/{expect_name('' if user == owner else user)}"
+
+
+def expect_type(type: str) -> EventType:
+    """Return a type by its name. Raises InvalidQuery."""
+    if type not in list(EventType):
+        raise InvalidQuery(f"type must be one of {', '.join(EventType)}, got {type[:40]!r}")
+    return EventType(type)
 
 
 def after(kept: Kept, image: ImageId, type: EventType, at: datetime, *, kept_for: timedelta) -> Kept:

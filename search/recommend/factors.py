@@ -34,9 +34,8 @@ def fit(starts: NDArray[np.int64], columns: NDArray[np.int32], weights: NDArray[
     from threadpoolctl import threadpool_limits
 
     likes = csr_matrix((weights, columns, starts), shape=(len(starts) - 1, images))
-    with threadpool_limits(
-        1, "blas"
-    ):  # else the package warns: its own threads and those of BLAS are in each other's way
+    # Else the package warns: its own threads and those of BLAS are in each other's way.
+    with threadpool_limits(1, "blas"):
         model = AlternatingLeastSquares(
             factors=FACTORS,
             regularization=REGULARIZATION,

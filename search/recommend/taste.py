@@ -10,7 +10,7 @@ from datetime import datetime
 import numpy as np
 from numpy.typing import NDArray
 
-from search.products import likenesses
+from search.products import likenesses, unit
 from search.recommend.events import Event, EventType, Kept
 from search.similar import telling_labels
 from search.types import ImageId, ImageRecord, Matrix, TagKind
@@ -87,7 +87,7 @@ def interests(
         costs[kept] = costs[:, kept] = row
         costs[gone] = costs[:, gone] = np.inf
     groups = [
-        Interest(tuple(sorted(some)), float(mass[place]), _unit(centres[place])) for place, some in members.items()
+        Interest(tuple(sorted(some)), float(mass[place]), unit(centres[place])) for place, some in members.items()
     ]
     return sorted(_joined(groups, together), key=lambda one: (-one.weight, one.members))
 
@@ -95,13 +95,14 @@ def interests(
 def _joined(groups: list[Interest], together: float) -> list[Interest]:
     """Return the groups with those joined that are about the same, the most alike first."""
     while len(groups) > 1:
-        alike = likenesses(np.stack([one.centre for one in groups]), np.stack([one.centre for one in groups]))
+        centres = np.stack([one.centre for one in groups])
+        alike = likenesses(centres, centres)
         np.fill_diagonal(alike, -np.inf)
         first, second = sorted(map(int, np.unravel_index(int(np.argmax(alike)), alike.shape)))
         if alike[first, second] < together:
             break
         one, other = groups[first], groups.pop(second)
-        centre = _unit(np.asarray(one.weight * one.centre + other.weight * other.centre, np.float32))
+        centre = unit(np.asarray(one.weight * one.centre + other.weight * other.centre, np.float32))
         groups[first] = Interest(tuple(sorted((*one.members, *other.members))), one.weight + other.weight, centre)
     return groups
 
@@ -120,8 +121,3 @@ def favourite_labels(liked: Iterable[tuple[ImageRecord, float]]) -> Mapping[tupl
     most = max(said.values(), default=1.0)
     best = sorted(said.items(), key=lambda one: (-one[1], one[0]))[:MOST_LABELS]
     return {key: weight / most for key, weight in best}
-
-
-def _unit(vector: NDArray[np.float32]) -> NDArray[np.float32]:
-    length = float(np.linalg.norm(vector))
-    return vector / np.float32(length) if length else vector

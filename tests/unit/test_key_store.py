@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from api.auth import Scope, digest
-from api.key_store import FILE, KeyStore
+from api.key_store import KeyStore
+from search.config import KEYS_FILE
 from search.errors import NotFound
 
 HOUR = timedelta(hours=1)
@@ -38,7 +39,7 @@ def test_a_key_lets_in_who_has_it_and_is_kept_as_a_hash(store: KeyStore, tmp_pat
     assert (caller.libraries, caller.rate) == ({"trips"}, "5/minute")
     assert (key.created_by, key.last_used_at) == ("root", None)
     assert secret.startswith(f"snk_{key.id}_")
-    stored = (tmp_path / FILE).read_bytes()
+    stored = (tmp_path / KEYS_FILE).read_bytes()
     assert secret.split("_", 2)[2].encode() not in stored
     assert digest(secret).encode() in stored
 
@@ -51,7 +52,7 @@ def test_only_the_owner_may_read_the_file_whatever_the_umask(tmp_path: Path) -> 
             modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in tmp_path.iterdir()}
     finally:
         os.umask(before)
-    assert modes == {FILE: 0o600}
+    assert modes == {KEYS_FILE: 0o600}
 
 
 @pytest.mark.parametrize("change", ["id", "secret", "empty", "no secret"])
@@ -111,7 +112,7 @@ def test_a_session_is_its_keys(store: KeyStore, tmp_path: Path) -> None:
     token = store.begin_session(caller, secret)
     assert store.session(token) == (digest(secret), caller)
     assert store.session("wrong") is None
-    assert token.encode() not in (tmp_path / FILE).read_bytes()
+    assert token.encode() not in (tmp_path / KEYS_FILE).read_bytes()
     store.rotate(key.id, timedelta(0))
     assert store.session(token) == (digest(secret), None), "a secret that is not good any more holds no session open"
 
@@ -150,6 +151,6 @@ def test_threads_share_a_store(store: KeyStore) -> None:
 def test_a_file_that_may_only_be_read_still_lets_in(store: KeyStore, tmp_path: Path) -> None:
     secret, _ = store.create("Anna", SEARCH)
     store.close()
-    with closing(sqlite3.connect(tmp_path / FILE)) as other:
+    with closing(sqlite3.connect(tmp_path / KEYS_FILE)) as other:
         other.execute("BEGIN IMMEDIATE")  # another process writes: the time of use cannot be noted meanwhile
         assert store.caller(secret) is not None
