@@ -31,6 +31,17 @@ PLACES = {
 """scikit-image's photos by name, and where they are put."""
 
 
+QUICK = '[embedding]\nlibrary = "lite"\n'
+"""A profile that does nothing but embed."""
+
+
+def quick_profile(folder: Path) -> str:
+    """Write a profile file of `QUICK` into a folder, and return its path."""
+    path = folder / "profile.toml"
+    path.write_text(QUICK, encoding="utf-8")
+    return str(path)
+
+
 class Quiet:
     """Satisfies `indexer.pipeline.Progress` and says nothing."""
 

@@ -17,7 +17,6 @@ from search.config import load_config
 from search.services import open_services
 
 HEADER = "X-Request-Id"
-MADE = r"[0-9a-f]{32}"
 
 
 @pytest.fixture
@@ -62,9 +61,7 @@ def test_what_nobody_foresaw_is_answered_as_all_else(
     assert client.get("/healthz").status_code == 200
 
 
-def test_json_logs_say_what_was_answered_and_nothing_of_who_asked(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_json_logs_say_what_was_answered_and_nothing_of_who_asked(tmp_path: Path) -> None:
     save(tmp_path / "photos" / "a.png", a_picture(1))
     index(tmp_path / "library", tmp_path / "photos")
     with serving(tmp_path / "library", tmp_path / "log", "--workers", "0", log_format="json") as server:

@@ -2,7 +2,6 @@
 
 import io
 import json
-import threading
 import time
 import zipfile
 from collections.abc import Iterator
@@ -14,9 +13,9 @@ from libraries import a_library, index
 from pictures import a_picture, encoded
 from PIL import Image
 from starlette.testclient import TestClient
+from workers import working
 
 from api.app import create_app
-from indexer.worker import work
 from search.config import Config, load_config
 from search.services import open_services
 
@@ -31,19 +30,6 @@ JPEG = encoded(a_picture(), "JPEG")
 def serving(config: Config) -> Iterator[TestClient]:
     with open_services(config) as services, TestClient(create_app(services), base_url="http://127.0.0.1") as client:
         yield client
-
-
-@contextmanager
-def working(config: Config) -> Iterator[None]:
-    """Have a worker in a thread of its own."""
-    stopping = threading.Event()
-    thread = threading.Thread(target=work, args=(config, stopping))
-    thread.start()
-    try:
-        yield
-    finally:
-        stopping.set()
-        thread.join()
 
 
 @pytest.fixture

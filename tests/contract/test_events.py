@@ -1,7 +1,6 @@
 """What events promise: kept for good, of each person apart, bounded, forgotten in one call, in every catalogue."""
 
 import threading
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -11,26 +10,12 @@ from catalogs import an_id, write
 from search.catalog import sqlite_events
 from search.catalog.protocol import Catalog
 from search.catalog.sqlite_catalog import SqliteCatalog
-from search.config import load_config
 from search.opensearch import events as opensearch_events
-from search.opensearch.catalog import OpenSearchCatalog
 from search.recommend.events import Event, Events, EventType
 
 AT = datetime(2026, 5, 1, tzinfo=UTC)
 YEAR = timedelta(days=365)
 LIKE, UNLIKE, VIEW, HIDE = EventType.LIKE, EventType.UNLIKE, EventType.VIEW, EventType.HIDE
-
-
-@pytest.fixture(params=["sqlite", "opensearch"])
-def catalog(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Catalog]:
-    if request.param == "sqlite":
-        with SqliteCatalog(tmp_path, create=True) as catalog:
-            yield catalog
-        return
-    url, prefix = request.getfixturevalue("opensearch_url"), request.getfixturevalue("prefix")
-    config = load_config(data=tmp_path, store="opensearch-knn", opensearch_url=url, opensearch_prefix=prefix)
-    with OpenSearchCatalog(config, create=True) as catalog:
-        yield catalog
 
 
 def note(events: Events, person: str, number: int, type: EventType, *, hours: int = 0) -> None:

@@ -1,33 +1,17 @@
 """What jobs promise: nothing accepted is lost, no picture is two workers' at once, and none is tried for ever."""
 
 import time
-from collections.abc import Iterator
 from datetime import UTC, datetime
-from pathlib import Path
 
 import pytest
 from catalogs import an_id
 
 from search.catalog.protocol import Catalog
 from search.catalog.sqlite_catalog import SqliteCatalog
-from search.config import load_config
 from search.errors import NotFound, QueueFull
 from search.jobs import MOST_TRIES, Claimed, Item, ItemKey, ItemState, Job, Jobs, JobState, Outcome
-from search.opensearch.catalog import OpenSearchCatalog
 
 DONE = Outcome(ItemState.DONE)
-
-
-@pytest.fixture(params=["sqlite", "opensearch"])
-def catalog(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Catalog]:
-    if request.param == "sqlite":
-        with SqliteCatalog(tmp_path, create=True) as catalog:
-            yield catalog
-        return
-    url, prefix = request.getfixturevalue("opensearch_url"), request.getfixturevalue("prefix")
-    config = load_config(data=tmp_path, store="opensearch-knn", opensearch_url=url, opensearch_prefix=prefix)
-    with OpenSearchCatalog(config, create=True) as catalog:
-        yield catalog
 
 
 @pytest.fixture

@@ -1,24 +1,22 @@
 """What passes work between processes: the file and a real Redis are held to the same."""
 
 import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from libraries import index
+from libraries import index, quick_profile
 from pictures import a_picture, encoded, save
+from processes import wait_for
 from redis_server import RedisServer
 from starlette.testclient import TestClient
+from workers import working
 
 from api.app import create_app
 from indexer.work_queue import WorkQueue, open_queue
-from indexer.worker import work
 from search.config import Config, load_config
 from search.errors import ConfigError, Unavailable
 from search.services import open_services
-
-PROFILE = '[embedding]\nlibrary = "lite"\n'
 
 
 @pytest.fixture(params=["file", "redis"])
@@ -95,33 +93,25 @@ def test_an_address_that_is_none_is_refused(tmp_path: Path) -> None:
 
 
 def test_uploads_are_indexed_by_two_workers_while_redis_goes_and_comes(redis: RedisServer, tmp_path: Path) -> None:
-    (tmp_path / "profile.toml").write_text(PROFILE, encoding="utf-8")
     save(tmp_path / "photos" / "a.png")
-    index(tmp_path / "library", tmp_path / "photos", profile=str(tmp_path / "profile.toml"))
+    index(tmp_path / "library", tmp_path / "photos", profile=quick_profile(tmp_path))
     config = load_config(data=tmp_path / "library", redis_url=redis.url, decoders=1)
-    stopping = threading.Event()
-    workers = [threading.Thread(target=work, args=(config, stopping)) for _ in range(2)]
-    for worker in workers:
-        worker.start()
-    try:
-        with open_services(config) as services, TestClient(create_app(services), base_url="http://127.0.0.1") as client:
-            jobs = []
-            for number in range(3):
-                if number == 1:
-                    redis.kill()
-                if number == 2:
-                    redis.start()
-                picture = encoded(a_picture(100 + number), "PNG")
-                answer = client.post("/v1/images", files={"file": (f"{number}.png", picture)})
-                assert answer.status_code == 202, answer.text
-                jobs.append(answer.json()["job"])
-            until = time.monotonic() + 90
-            while not all(client.get(f"/v1/jobs/{job}").json()["finished_at"] for job in jobs):
-                assert time.monotonic() < until
-                time.sleep(0.2)
-            assert [client.get(f"/v1/jobs/{job}").json()["done"] for job in jobs] == [1, 1, 1]
-            assert client.get("/v1/search").json()["total"] == 4
-    finally:
-        stopping.set()
-        for worker in workers:
-            worker.join()
+    with (
+        working(config, 2),
+        open_services(config) as services,
+        TestClient(create_app(services), base_url="http://127.0.0.1") as client,
+    ):
+        jobs = []
+        for number in range(3):
+            if number == 1:
+                redis.kill()
+            if number == 2:
+                redis.start()
+            picture = encoded(a_picture(100 + number), "PNG")
+            answer = client.post("/v1/images", files={"file": (f"{number}.png", picture)})
+            assert answer.status_code == 202, answer.text
+            jobs.append(answer.json()["job"])
+        ended = lambda: all(client.get(f"/v1/jobs/{job}").json()["finished_at"] for job in jobs)  # noqa: E731
+        wait_for("the uploads to be indexed", ended, 90)
+        assert [client.get(f"/v1/jobs/{job}").json()["done"] for job in jobs] == [1, 1, 1]
+        assert client.get("/v1/search").json()["total"] == 4

@@ -13,9 +13,11 @@ from pathlib import Path
 import pytest
 from catalogs import SPACE, an_id, an_image
 from click.testing import CliRunner
-from libraries import index
+from libraries import index, quick_profile
 from pictures import a_picture, encoded, save
+from processes import wait_for
 from starlette.testclient import TestClient
+from workers import working
 
 from api.app import create_app
 from api.auth import Scope
@@ -24,7 +26,6 @@ from api.key_store import KeyStore
 from indexer.backup import MANIFEST, back_up, restore
 from indexer.media import Media
 from indexer.pool import DecodePool
-from indexer.worker import work
 from search.catalog.protocol import Catalog
 from search.catalog.rows import Batch, FileRow
 from search.catalog.sqlite_catalog import FILE, SqliteCatalog
@@ -33,8 +34,6 @@ from search.errors import ConfigError
 from search.services import open_services
 from search.types import ImageId
 from search.verify import verify_library
-
-PROFILE = '[embedding]\nlibrary = "lite"\n'
 
 
 def upload(client: TestClient, number: int) -> str:
@@ -45,27 +44,18 @@ def upload(client: TestClient, number: int) -> str:
 
 def indexed(config: Config, finished: Callable[[], bool]) -> None:
     """Have a worker until something is so."""
-    stopping = threading.Event()
-    worker = threading.Thread(target=work, args=(config, stopping))
-    worker.start()
-    for _ in range(1200):
-        if finished():
-            break
-        stopping.wait(0.1)
-    stopping.set()
-    worker.join()
-    assert finished()
+    with working(config):
+        wait_for("a worker", finished, 120)
 
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Config:
     """A library of a folder, of an upload that was indexed and one that waits, with options and a key."""
     folder = tmp_path_factory.mktemp("made")
-    data, profile = folder / "library", folder / "profile.toml"
-    profile.write_text(PROFILE, encoding="utf-8")
+    data, profile = folder / "library", quick_profile(folder)
     for number in range(3):
         save(folder / "photos" / f"{number}.png", a_picture(number))
-    index(data, folder / "photos", profile=str(profile))
+    index(data, folder / "photos", profile=profile)
     (data / "snapseek.toml").write_text(f'profile = "{profile}"\n', encoding="utf-8")
     config = load_config(data=data)
     with open_services(config) as services, TestClient(create_app(services), base_url="http://127.0.0.1") as client:

@@ -3,19 +3,15 @@
 from pathlib import Path
 
 from bench.fault_run import fault_run
-from libraries import index
+from libraries import index, quick_profile
 from pictures import save
 from processes import of_library, serving, wait_for
 
-PROFILE = '[embedding]\nlibrary = "lite"\n'
-
 
 def test_a_server_that_is_told_to_stop_ends_its_workers_first(tmp_path: Path) -> None:
-    profile = tmp_path / "profile.toml"
-    profile.write_text(PROFILE, encoding="utf-8")
     data = tmp_path / "library"
     save(tmp_path / "photos" / "a.png")
-    index(data, tmp_path / "photos", profile=str(profile))
+    index(data, tmp_path / "photos", profile=quick_profile(tmp_path))
     with serving(data, tmp_path / "log", "--workers", "1") as server:
         wait_for("a worker", lambda: "worker" in {one.role for one in of_library(data)}, 60)
         assert server.stop() == 0, server.log.read_text(encoding="utf-8")

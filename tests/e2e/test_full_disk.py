@@ -2,24 +2,23 @@
 
 import os
 import subprocess
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
-from libraries import index
+from libraries import index, quick_profile
 from pictures import a_picture, encoded, save
+from processes import wait_for
 from starlette.testclient import TestClient
+from workers import working
 
 from api.app import create_app
 from api.cli import main
-from indexer.worker import work
 from search.config import Config, load_config
 from search.services import open_services
 from search.verify import verify_library
 
-PROFILE = '[embedding]\nlibrary = "lite"\n'
 ROOM_MB = 24
 
 
@@ -36,11 +35,9 @@ def disk(tmp_path: Path) -> Iterator[Path]:
 
 @pytest.fixture
 def config(disk: Path, tmp_path: Path) -> Config:
-    profile = tmp_path / "profile.toml"
-    profile.write_text(PROFILE, encoding="utf-8")
     for number in range(4):
         save(tmp_path / "photos" / f"{number}.png", a_picture(number))
-    index(disk / "library", tmp_path / "photos", profile=str(profile))
+    index(disk / "library", tmp_path / "photos", profile=quick_profile(tmp_path))
     return load_config(data=disk / "library", min_free_bytes=0, max_upload_bytes=2**20)
 
 
@@ -96,16 +93,8 @@ def test_a_server_on_a_full_disk_refuses_uploads_and_goes_on_with_searches(confi
         assert client.get("/healthz").status_code == 200
         ballast.unlink()
         assert send(client, 51) == 202
-        stopping = threading.Event()
-        worker = threading.Thread(target=work, args=(config, stopping))
-        worker.start()
-        for _ in range(600):
-            if client.get("/v1/search").json()["total"] == 5:
-                break
-            stopping.wait(0.1)
-        stopping.set()
-        worker.join()
-        assert client.get("/v1/search").json()["total"] == 5
+        with working(config):
+            wait_for("the picture to be found", lambda: client.get("/v1/search").json()["total"] == 5, 60)
     assert not list((config.data / "uploads" / ".incoming").iterdir())
     assert is_sound(config)
 

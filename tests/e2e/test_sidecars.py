@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
-from libraries import index
+from libraries import QUICK, index, quick_profile
 from pictures import a_picture, save
 
 from api.cli import main
@@ -18,7 +18,6 @@ from search import Library, open_library
 from search.types import ImageRecord
 
 PAGE = Path(__file__).parents[2] / "docs" / "xmp.md"
-PROFILE = '[embedding]\nlibrary = "lite"\n'
 PACKET = """<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">
 <rdf:Description rdf:about="" xmlns:dc="http://purl.org/dc/elements/1.1/"
   xmlns:lr="http://ns.adobe.com/lightroom/1.0/" xmlns:darktable="http://darktable.sf.net/" darktable:history_end="7">
@@ -31,7 +30,7 @@ BOMB = "<!DOCTYPE x [<!ENTITY a 'aaaa'>]>" + PACKET.format("&a;")
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    (tmp_path / "profile.toml").write_text(PROFILE, encoding="utf-8")
+    quick_profile(tmp_path)
     for number, name in enumerate(("a.jpg", "b.jpg", "c.png")):
         save(tmp_path / "photos" / name, a_picture(number))
     return tmp_path / "photos"
@@ -93,7 +92,7 @@ def test_sidecars_are_read_noticed_when_they_change_and_forgotten_when_they_go(f
 def test_what_is_written_outlives_other_models(folder: Path) -> None:
     (folder / "a.xmp").write_text(PACKET.format("Bergen"), encoding="utf-8")
     run(folder)
-    with_colors = PROFILE + '[colors]\nlibrary = "palette"\n'
+    with_colors = QUICK + '[colors]\nlibrary = "palette"\n'
     (folder.parent / "profile.toml").write_text(with_colors, encoding="utf-8")
     assert run(folder)["indexed"] == 3
     assert "Bergen" in labels(folder, "a.jpg")
@@ -125,7 +124,7 @@ def exported(folder: Path, *options: str) -> dict[str, object]:
 
 
 def test_what_is_exported_is_read_again_as_it_was(folder: Path) -> None:
-    (folder.parent / "profile.toml").write_text(PROFILE + '[colors]\nlibrary = "palette"\n', encoding="utf-8")
+    (folder.parent / "profile.toml").write_text(QUICK + '[colors]\nlibrary = "palette"\n', encoding="utf-8")
     (folder / "a.jpg.xmp").write_text(PACKET.format("Bergen"), encoding="utf-8")
     (folder / "c.png.xmp").write_text(BOMB, encoding="utf-8")
     run(folder)

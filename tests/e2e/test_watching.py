@@ -13,7 +13,7 @@ from functools import cache
 from pathlib import Path
 
 import pytest
-from libraries import Quiet
+from libraries import Quiet, quick_profile
 from pictures import a_picture, encoded, save
 from processes import SNAPSEEK, environment, wait_for
 from watchfiles import Change
@@ -25,19 +25,15 @@ from search.catalog.opening import open_catalog
 from search.config import Config, load_config
 from search.errors import ConfigError
 
-PROFILE = '[embedding]\nlibrary = "lite"\n'
-
 
 @pytest.fixture(scope="module")
-def profile(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("profile") / "profile.toml"
-    path.write_text(PROFILE, encoding="utf-8")
-    return path
+def profile(tmp_path_factory: pytest.TempPathFactory) -> str:
+    return quick_profile(tmp_path_factory.mktemp("profile"))
 
 
 @pytest.fixture
-def config(tmp_path: Path, profile: Path) -> Config:
-    return load_config(data=tmp_path / "photos" / "library", profile=str(profile), decoders=1)
+def config(tmp_path: Path, profile: str) -> Config:
+    return load_config(data=tmp_path / "photos" / "library", profile=profile, decoders=1)
 
 
 @pytest.fixture

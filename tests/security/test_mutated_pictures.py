@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
-from libraries import index
+from libraries import index, quick_profile
 from pictures import a_picture, encoded, save
 from PIL import Image, ImageCms
 from processes import Command, Server, serving, wait_for
@@ -16,7 +16,6 @@ from processes import Command, Server, serving, wait_for
 HARD = Path(__file__).parents[3] / "shared" / "data" / "hard"
 MOST_BYTES = 200_000
 NUMBER, AT_ONCE = 300, 25
-PROFILE = '[embedding]\nlibrary = "lite"\n'
 EDGES = (0, 1, 0x7F, 0x80, 0xFF, 0x7FFF, 0xFFFF, 0x7FFF_FFFF, 0xFFFF_FFFF)
 
 
@@ -67,11 +66,10 @@ def mutated(chance: random.Random, whole: Sequence[bytes]) -> bytes:
 
 @pytest.fixture
 def server(tmp_path: Path) -> Iterator[Server]:
-    profile = tmp_path / "profile.toml"
-    profile.write_text(PROFILE, encoding="utf-8")
+    profile = quick_profile(tmp_path)
     save(tmp_path / "photos" / "sound.png")
-    index(tmp_path / "library", tmp_path / "photos", profile=str(profile))
-    with serving(tmp_path / "library", tmp_path / "log", "--workers", "1", profile=str(profile)) as server:
+    index(tmp_path / "library", tmp_path / "photos", profile=profile)
+    with serving(tmp_path / "library", tmp_path / "log", "--workers", "1", profile=profile) as server:
         yield server
 
 

@@ -39,6 +39,15 @@ def without_rest(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(keepers, "WAIT_S", 5.0)
 
 
+def busy(monkeypatch: pytest.MonkeyPatch) -> tuple[Told, CrowdKeeper]:
+    """Return the events of one person that are not told yet, and a keeper that hardly waits for them."""
+    monkeypatch.setattr(keepers, "WAIT_S", 0.05)
+    events = Told()
+    events.persons.append("ann")
+    events.gate.clear()
+    return events, CrowdKeeper(events)  # type: ignore[arg-type]
+
+
 def test_what_came_in_counts_with_the_next_request_and_nothing_is_made_twice() -> None:
     events = Told()
     keeper = CrowdKeeper(events)  # type: ignore[arg-type]
@@ -52,11 +61,7 @@ def test_what_came_in_counts_with_the_next_request_and_nothing_is_made_twice() -
 
 
 def test_a_request_does_not_wait_for_what_takes_long(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(keepers, "WAIT_S", 0.05)
-    events = Told()
-    events.persons.append("ann")
-    events.gate.clear()
-    keeper = CrowdKeeper(events)  # type: ignore[arg-type]
+    events, keeper = busy(monkeypatch)
     started = time.monotonic()
     assert keeper.current().persons == 0
     assert time.monotonic() - started < 5
@@ -66,11 +71,7 @@ def test_a_request_does_not_wait_for_what_takes_long(monkeypatch: pytest.MonkeyP
 
 
 def test_who_is_erased_while_it_is_made_is_not_in_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(keepers, "WAIT_S", 0.05)
-    events = Told()
-    events.persons.append("ann")
-    events.gate.clear()
-    keeper = CrowdKeeper(events)  # type: ignore[arg-type]
+    events, keeper = busy(monkeypatch)
     keeper.current()
     assert events.asked.wait(10)
     events.persons.clear()
