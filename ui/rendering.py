@@ -25,7 +25,7 @@ MODULES = ("page.js", "dropzone.js", "combobox.js")
 """Scripts of every page of a library."""
 MODULES_OUTSIDE = ("page.js",)
 """Of pages before somebody is let in, which have no search form."""
-SEARCH_MODULES = ("facets.js", "scroll.js", "viewer.js", "boxes.js", "part.js")
+SEARCH_MODULES = ("steps.js", "facets.js", "scroll.js", "viewer.js", "boxes.js", "part.js")
 THEMES = ("light", "dark")
 COOKIE = "snapseek_session"
 """What a browser has instead of a key, once somebody signed in."""
