@@ -128,6 +128,7 @@ def library_app(services: Services, name: str | None = None) -> tuple[FastAPI, e
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         yield
+        backend.close()
         context.media.close()
         pool.close()
         context.queue.close()

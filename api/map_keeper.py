@@ -44,6 +44,11 @@ class MapKeeper:
             latest = None if self._kept is None else self._kept[1]
         return (None if latest is None else self._without_hidden(latest)), True
 
+    def close(self) -> None:
+        """Wait for a map that is being drawn: what it reads is about to be closed."""
+        if self._drawing is not None:
+            self._drawing.join()
+
     def _without_hidden(self, drawn: LibraryMap) -> LibraryMap:
         """Return an older map without the images that nobody is to see by now."""
         hidden = hidden_images(self._services.catalog, self._services.policy)

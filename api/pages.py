@@ -51,6 +51,10 @@ class LibraryPages:
         self._recent = RecentPictures()
         self._map = MapKeeper(context.services)
 
+    def close(self) -> None:
+        """Wait for what is done in the background."""
+        self._map.close()
+
     def library(self) -> Library | None:
         try:
             return Library(len(self._services.tags), self._services.profile, behind=self._services.behind is not None)

@@ -49,6 +49,14 @@ class UnsupportedImage(SnapseekError):
     """The bytes are no picture that can be decoded."""
 
 
+class DamagedImage(UnsupportedImage):
+    """A picture of a format that is read, but not all of it can be."""
+
+
+class DecoderKilled(UnsupportedImage):
+    """Decoding took longer than it may, or ended its process."""
+
+
 class UnsupportedMedia(SnapseekError):
     """What was sent is of another kind than is wanted."""
 

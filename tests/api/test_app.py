@@ -1,6 +1,9 @@
 import json
+import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from starlette.testclient import TestClient
@@ -10,6 +13,7 @@ from api.auth import Scope, new_key
 from api.errors import STATUS
 from search import errors
 from search.config import Config
+from search.mapping import draw_map
 from search.services import open_services
 
 OPENAPI = Path(__file__).parents[2] / "docs" / "openapi.json"
@@ -69,6 +73,26 @@ def test_readiness_tells_what_keeps_uploads_back_and_fails_when_nothing_can_be_a
         with monkeypatch.context() as patch:
             patch.setattr(type(services.encoder), "encode_texts", away)
             assert client.get("/readyz").status_code == 503
+
+
+def test_a_map_that_is_drawn_when_the_server_stops_is_waited_for(
+    config: Config, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    began, drawn = threading.Event(), []
+
+    def slow(records: Any, tags: Any, space: Any) -> Any:
+        began.set()
+        time.sleep(0.5)
+        drawn.append(draw_map(records, tags, space))
+        return drawn[0]
+
+    monkeypatch.setattr("api.map_keeper.draw_map", slow)
+    (config.data / "map.json").unlink(missing_ok=True)
+    with open_services(config) as services:
+        with TestClient(create_app(services), base_url="http://127.0.0.1") as client:
+            client.get("/map")
+            assert began.wait(30)
+        assert drawn  # not after the library was closed, which ends the process
 
 
 def test_a_route_that_is_not_there_is_a_problem_document(client: TestClient) -> None:
