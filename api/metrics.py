@@ -7,12 +7,13 @@ from math import nan
 from typing import TypeVar
 
 from prometheus_client import CollectorRegistry, Counter, Histogram, Metric
-from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.registry import Collector
 from starlette.types import ASGIApp, Scope
 
 from api.watched import Answer, Watched, route_of
 from indexer.liveness import living
+from indexer.metering import PICTURES, REJECTED, SECONDS, totals
 from search.errors import Unavailable
 from search.jobs import OPEN
 from search.services import Services
@@ -21,6 +22,11 @@ Found = TypeVar("Found")
 Otherwise = TypeVar("Otherwise")
 
 
+_INGEST = {
+    SECONDS: ("Time of a stage of ingest, in all", "stage"),
+    PICTURES: ("Pictures that went through a stage of ingest", "stage"),
+    REJECTED: ("Files that were rejected", "reason"),
+}
 STAGES_S = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
 
 
@@ -63,6 +69,16 @@ class _Library(Collector):
             queue.add_metric([state.value], nan if waiting is None else waiting[state])
         yield queue
         yield GaugeMetricFamily("snapseek_workers", "Workers on this machine", living(self._services.config.data))
+        yield from self._ingest()
+
+    def _ingest(self) -> Iterator[Metric]:
+        """Yield what workers and index runs of this machine counted, each in its process."""
+        for what, numbers in totals(self._services.config.data).items():
+            told, label = _INGEST[what]
+            family = CounterMetricFamily(f"snapseek_ingest_{what}", told, labels=[label])
+            for value, number in numbers.items():
+                family.add_metric([value], number)
+            yield family
 
     def _found(self) -> float:
         return len(self._services.tags)

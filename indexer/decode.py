@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import io
 import math
+import time
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -34,7 +35,7 @@ from PIL import (
 
 from indexer import metadata
 from indexer.magic import HEAD, HEIF, TAIL, suffix_of, why_refused, why_two_in_one
-from search.errors import ImageTooLarge, InvalidQuery, UnsupportedImage
+from search.errors import DamagedImage, ImageTooLarge, InvalidQuery, UnsupportedImage
 from search.looks import THUMBNAIL_SIDE
 from search.phash import perceptual_hash
 from search.types import Box, ImageId, Location, Rejected, Shot
@@ -98,6 +99,8 @@ class Decoded:
     """What people wrote in the file, and, where it was read from one, in its sidecars."""
     unread: tuple[Rejected, ...] = ()
     """Metadata that could not be read, by the name of its file, and why."""
+    seconds: float = 0.0
+    """That reading and decoding took."""
 
     def image(self) -> Image.Image:
         return Image.fromarray(self.pixels)
@@ -125,6 +128,7 @@ def decode(data: bytes, side: int, limits: Limits, path: str = "", sidecars: Seq
     The first frame of an animation counts. Transparent parts are laid on white, colour profiles are turned to sRGB.
     Raises UnsupportedImage or ImageTooLarge with the reason.
     """
+    began = time.perf_counter()
     if len(data) > limits.max_bytes:
         raise ImageTooLarge(f"the file has more than {limits.max_bytes:,} bytes")
     if not data:
@@ -141,9 +145,9 @@ def decode(data: bytes, side: int, limits: Limits, path: str = "", sidecars: Seq
     except MemoryError as error:
         raise ImageTooLarge(f"decoding {image.width} x {image.height} pixels needs too much memory") from error
     except Exception as error:  # a parser fed with hostile bytes raises nearly anything
-        raise UnsupportedImage(f"damaged {image.format} file: {error}") from error
+        raise DamagedImage(f"damaged {image.format} file: {error}") from error
     written, unread = metadata.written(path, sidecars, metadata.embedded(image))
-    return replace(decoded, written=written, unread=unread)
+    return replace(decoded, written=written, unread=unread, seconds=time.perf_counter() - began)
 
 
 def decode_part(data: bytes, side: int, limits: Limits, box: Box) -> Decoded:

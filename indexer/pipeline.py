@@ -24,6 +24,7 @@ from indexer import sidecars
 from indexer.changes import Changes, compare
 from indexer.decode import Decoded
 from indexer.media import Media
+from indexer.metering import Meter
 from indexer.model_store import choose_profile
 from indexer.pool import DecodePool
 from indexer.profiles import Profile, open_profile
@@ -92,6 +93,7 @@ class Indexing:
         self._progress = progress
         self._stopping = stopping or threading.Event()
         self._profile: Profile | None = None
+        self._meter = Meter(config.data)
         self._pool = DecodePool(config, workers=config.decoders or os.cpu_count() or 1)
 
     def __enter__(self) -> Indexing:
@@ -129,9 +131,16 @@ class Indexing:
         media = Media(self._config.data, catalog, self._pool)
         asked_for = place.extent is Extent.FILE
         writer = BatchWriter(
-            catalog, profile, place.root, media, report, asked_for=asked_for, told_anew=changes.told_anew
+            catalog,
+            profile,
+            place.root,
+            media,
+            report,
+            self._meter,
+            asked_for=asked_for,
+            told_anew=changes.told_anew,
         )
-        for batch in _decoded(self._pool, place.root, changes.to_read, profile.decode_side, self._config.batch_size):
+        for batch in self._decoded(place.root, changes.to_read, profile.decode_side):
             writer.write(batch)
             self._progress.done(len(batch))
             if self._stopping.is_set():
@@ -139,6 +148,31 @@ class Indexing:
         # Last, so that an image whose file was moved to another disk has its new file before the old one goes.
         report.removed += len(changes.gone)
         catalog.remove_files(place.root, changes.gone)
+
+    def _decoded(self, root: Root, files: list[Found], side: int) -> Iterator[list[Read]]:
+        """Yield batches of files in order, decoding ahead in the pool.
+
+        At first they are small, so that little is lost if a run ends soon, and something is to be seen.
+        """
+        size = self._config.batch_size
+        waiting: deque[tuple[Found, ProcessFuture[Decoded]]] = deque()
+        coming = iter(files)
+
+        def submit(count: int) -> None:
+            for found in islice(coming, count):
+                beside = [one.name for one in sidecars.named(found.sidecars)]
+                waiting.append((found, self._pool.submit_file(str(root.path / found.path), side, beside)))
+
+        submit(READ_AHEAD * size)
+        room = FIRST_BATCH
+        while waiting:
+            batch: list[Read] = []
+            while waiting and len(batch) < min(room, size):
+                found, future = waiting.popleft()
+                batch.append(Read(found, outcome(self._pool, future, self._meter)))
+                submit(1)
+            room *= 2
+            yield batch
 
 
 def _profile(config: Config, catalog: Catalog, progress: Progress, before: Profile | None) -> Profile:
@@ -223,26 +257,3 @@ def _switch(config: Config, catalog: Catalog, profile: Profile, progress: Progre
         stores.save()
     finally:
         stores.close()
-
-
-def _decoded(pool: DecodePool, root: Root, files: list[Found], side: int, size: int) -> Iterator[list[Read]]:
-    """Yield batches of files in order, decoding ahead in the pool: at first small ones, so that little is lost if a run
-    ends soon, and something is to be seen."""
-    waiting: deque[tuple[Found, ProcessFuture[Decoded]]] = deque()
-    coming = iter(files)
-
-    def submit(count: int) -> None:
-        for found in islice(coming, count):
-            beside = [one.name for one in sidecars.named(found.sidecars)]
-            waiting.append((found, pool.submit_file(str(root.path / found.path), side, beside)))
-
-    submit(READ_AHEAD * size)
-    room = FIRST_BATCH
-    while waiting:
-        batch: list[Read] = []
-        while waiting and len(batch) < min(room, size):
-            found, future = waiting.popleft()
-            batch.append(Read(found, outcome(pool, future)))
-            submit(1)
-        room *= 2
-        yield batch

@@ -16,7 +16,7 @@ from pebble import ProcessExpired, ProcessFuture, ProcessPool
 from indexer.decode import Decoded, Limits, decode, decode_file, decode_part, decode_part_of_file
 from indexer.sandbox import allow_seconds, restrict
 from search.config import Config
-from search.errors import ImageTooLarge, SnapseekError, UnsupportedImage
+from search.errors import DamagedImage, DecoderKilled, ImageTooLarge, SnapseekError
 from search.types import Box
 
 
@@ -57,17 +57,17 @@ class DecodePool:
         try:
             decoded: Decoded = future.result()
         except FutureTimeout as error:
-            raise UnsupportedImage(f"decoding took longer than {self._timeout_s:g} s") from error
+            raise DecoderKilled(f"decoding took longer than {self._timeout_s:g} s") from error
         except ProcessExpired as error:
             if error.exitcode == -signal.SIGXCPU:
-                raise UnsupportedImage(f"decoding took longer than {self._timeout_s:g} s of each core") from error
-            raise UnsupportedImage(f"the file made the decoder crash (exit code {error.exitcode})") from error
+                raise DecoderKilled(f"decoding took longer than {self._timeout_s:g} s of each core") from error
+            raise DecoderKilled(f"the file made the decoder crash (exit code {error.exitcode})") from error
         except MemoryError as error:
             raise ImageTooLarge("decoding needs too much memory") from error
         except (SnapseekError, OSError):
             raise
         except Exception as error:  # whatever a decoder raised travels through the pipe
-            raise UnsupportedImage(f"not decodable: {error}") from error
+            raise DamagedImage(f"not decodable: {error}") from error
         return decoded
 
     def __enter__(self) -> DecodePool:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from indexer.liveness import Life, give_back_of_the_dead
 from indexer.media import Media
+from indexer.metering import Meter
 from indexer.pool import DecodePool
 from indexer.profiles import Profile, open_profile
 from indexer.report import IndexReport
@@ -46,6 +47,7 @@ class Worker:
         self._life = life
         self._uploads = Uploads(config.data, max_bytes=config.max_upload_bytes)
         self._media = Media(config.data, catalog, pool)
+        self._meter = Meter(config.data)
         self._profile: Profile | None = None
 
     def run(self, stopping: threading.Event) -> None:
@@ -103,9 +105,9 @@ class Worker:
                 continue
             found = Found(path, status.st_size, status.st_mtime_ns, status.st_ino)
             waiting.append((found, self._pool.submit_file(str(root.path / path), profile.decode_side)))
-        read = [Read(found, outcome(self._pool, future)) for found, future in waiting]
+        read = [Read(found, outcome(self._pool, future, self._meter)) for found, future in waiting]
         report = IndexReport(profile.name, profile.encoder.space)
-        writer = BatchWriter(self._catalog, profile, root, self._media, report, asked_for=True)
+        writer = BatchWriter(self._catalog, profile, root, self._media, report, self._meter, asked_for=True)
         reasons |= writer.write(read)
         # What cannot be indexed is of no use to anybody: the reason stays with the job, the file goes.
         rejected = [path for path in reasons if path in paths]

@@ -11,6 +11,7 @@ from pebble import ProcessFuture
 
 from indexer.decode import Decoded
 from indexer.media import Media
+from indexer.metering import Meter
 from indexer.pool import DecodePool
 from indexer.profiles import Annotation, Profile
 from indexer.report import IndexReport
@@ -34,14 +35,18 @@ class Read:
     result: Decoded | str
 
 
-def outcome(pool: DecodePool, future: ProcessFuture[Decoded]) -> Decoded | str:
+def outcome(pool: DecodePool, future: ProcessFuture[Decoded], meter: Meter) -> Decoded | str:
     """Wait for a picture, and return it or the reason why there is none."""
     try:
-        return pool.result(future)
+        decoded = pool.result(future)
     except SnapseekError as error:
+        meter.rejected(error)
         return str(error)
     except OSError as error:
+        meter.rejected(error)
         return f"the file cannot be read: {error.strerror or error}"
+    meter.took("decode", decoded.seconds)
+    return decoded
 
 
 class BatchWriter:
@@ -54,6 +59,7 @@ class BatchWriter:
         root: Root,
         media: Media,
         report: IndexReport,
+        meter: Meter,
         *,
         asked_for: bool = False,
         told_anew: Collection[str] = (),
@@ -67,6 +73,7 @@ class BatchWriter:
         self._root = root
         self._media = media
         self._report = report
+        self._meter = meter
         self._asked_for = asked_for
         self._told_anew = told_anew
 
@@ -88,7 +95,8 @@ class BatchWriter:
                 pictures.setdefault(one.result.id, one.result)
                 files.append((one.found, one.result.id))
         fresh = self._fresh(pictures)
-        failed = self._annotate(batch, fresh)
+        with self._meter.timed("models", len(fresh)):
+            failed = self._annotate(batch, fresh)
         hidden = self._hidden(pictures)
         new = {image.id for image in batch.images}
         for found, id in files:
@@ -103,10 +111,12 @@ class BatchWriter:
                 self._report.told_anew += not is_new and is_told_anew
                 self._report.duplicates += not is_new and not is_told_anew
                 new.discard(id)  # its further files are copies
-        self._catalog.write(self._root, batch)
+        with self._meter.timed("write", len(read)):
+            self._catalog.write(self._root, batch)
+            for image in batch.images:
+                self._media.store(image.id, fresh[image.id].thumbnail)
         self._report.indexed += len(batch.images)
-        for image in batch.images:
-            self._media.store(image.id, fresh[image.id].thumbnail)
+        self._meter.keep()
         return {file.path: TAKEN_OUT if reason is None else reason for file, reason in batch.rejected}
 
     def _fresh(self, pictures: Mapping[ImageId, Decoded]) -> dict[ImageId, Decoded]:
@@ -144,6 +154,7 @@ class BatchWriter:
         try:
             return self._annotated([picture])[0]
         except Exception as error:
+            self._meter.rejected(error)
             failed[picture.id] = f"the models failed on it: {error}"
             return None
 

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import atexit
+import os
 import shutil
+import sqlite3
+import tempfile
+from contextlib import closing
 from datetime import datetime
+from functools import cache
 from pathlib import Path
 
 from PIL import Image
 
+from indexer import uploads
 from indexer.pipeline import index_paths
 from indexer.report import IndexReport
 from indexer.samples import sample_photos
@@ -65,8 +72,29 @@ def index(data: Path, *paths: Path, **options: object) -> IndexReport:
 
 def a_library(folder: Path) -> Config:
     """Return the config of a library of those photos, made below ``folder``."""
-    index(folder / "library", photos(folder / "photos"))
+    shutil.copytree(_indexed(), folder, dirs_exist_ok=True)
+    _move(folder)
     return load_config(data=folder / "library")
+
+
+@cache
+def _indexed() -> Path:
+    """Index the photos once in this process, for all to copy."""
+    folder = Path(tempfile.mkdtemp(prefix="snapseek-tests-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    index(folder / "library", photos(folder / "photos"))
+    return folder
+
+
+def _move(folder: Path) -> None:
+    """Let a copied library know its files where they are now, so that they count as unchanged."""
+    root = folder / "photos"
+    with closing(sqlite3.connect(folder / "library" / "catalog.sqlite")) as catalog, catalog:
+        ((id,),) = catalog.execute("SELECT id FROM root WHERE path <> ?", [uploads.FOLDER.encode()])
+        catalog.execute("UPDATE root SET path = ? WHERE id = ?", [bytes(root), id])
+        for path in [path for (path,) in catalog.execute("SELECT path FROM file WHERE root = ?", [id])]:
+            inode = (root / os.fsdecode(path)).stat().st_ino
+            catalog.execute("UPDATE file SET inode = ? WHERE root = ? AND path = ?", [inode, id, path])
 
 
 CROPS = 4

@@ -88,6 +88,10 @@ def test_pictures_are_answered_at_once_and_found_when_a_worker_was_there(client:
     assert hit["files"][0].endswith("told.jpg")
     (listed,) = client.get("/v1/jobs").json()["jobs"]
     assert listed["id"] == sent["job"]
+    metrics = client.get("/metrics").text
+    for stage in ("decode", "models", "write"):
+        assert f'snapseek_ingest_pictures_total{{stage="{stage}"}} {12 + 3:.1f}' in metrics  # the run's and the job's
+        assert f'snapseek_ingest_seconds_total{{stage="{stage}"}}' in metrics
 
 
 def test_what_is_no_picture_is_refused_with_its_reason_and_not_kept(client: TestClient, config: Config) -> None:
@@ -122,6 +126,7 @@ def test_a_broken_picture_is_rejected_by_the_worker_and_its_file_goes(client: Te
     assert done["state"] == "failed"
     assert done["rejected"][0]["name"] == "half.jpg"
     assert stored(config) == []
+    assert 'snapseek_ingest_rejected_total{reason="DamagedImage"} 1.0' in client.get("/metrics").text
 
 
 def test_a_name_is_no_path(client: TestClient, config: Config) -> None:
