@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import json
-import shutil
 import time
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
-from libraries import a_library, index
+from libraries import Quiet, index
 from starlette.testclient import TestClient
 
 from api.app import create_app
@@ -21,37 +19,9 @@ from search.migrate import migrate
 from search.services import open_services
 
 
-class Quiet:
-    def found(self, more: int) -> None: ...
-    def done(self, count: int) -> None: ...
-
-
-@pytest.fixture(scope="module")
-def indexed(tmp_path_factory: pytest.TempPathFactory) -> Config:
-    """A library that each test takes a copy of."""
-    return a_library(tmp_path_factory.mktemp("moderation"))
-
-
 @pytest.fixture
-def own(indexed: Config, tmp_path: Path) -> Config:
-    shutil.copytree(indexed.data, tmp_path / "library")
-    return load_config(data=tmp_path / "library")
-
-
-@pytest.fixture(params=["embedded", "opensearch", "opensearch-knn"])
-def library(request: pytest.FixtureRequest, own: Config) -> Config:
-    config = own
-    if request.param == "embedded":
-        return config
-    prefix, url = request.getfixturevalue("prefix"), request.getfixturevalue("opensearch_url")
-    config = load_config(data=config.data, opensearch_url=url, opensearch_prefix=prefix)
-    migrate(config, request.param, replace=False, progress=Quiet())
-    return load_config(**{**dict(config), "store": request.param})
-
-
-@pytest.fixture
-def client(library: Config) -> Iterator[TestClient]:
-    yield from a_client(library)
+def client(in_store: Config) -> Iterator[TestClient]:
+    yield from a_client(in_store)
 
 
 def a_client(config: Config) -> Iterator[TestClient]:
@@ -130,22 +100,22 @@ def test_a_rejected_image_is_found_by_nobody_and_an_approved_one_by_all(client: 
     assert queue(client, "rejected")["images"] == []
 
 
-def test_decisions_and_edits_outlive_a_run_and_a_move(library: Config, indexed: Config) -> None:
-    for client in a_client(library):
+def test_decisions_and_edits_outlive_a_run_and_a_move(in_store: Config, own: Config) -> None:
+    for client in a_client(in_store):
         rejected, edited = id_of(client), id_of(client, "textures/grass.png")
         decide(client, rejected, "reject", "why")
         client.patch(f"/v1/images/{edited}", json={"caption": "Lawn", "tags": {"add": [{"label": "zyzzyva"}]}})
-    photos = indexed.data.with_name("photos")
+    photos = own.data.with_name("photos")
     (photos / "pets" / "chelsea.png").touch()
     index(
-        library.data,
+        in_store.data,
         photos,
-        **{k: v for k, v in dict(library).items() if k.startswith(("opens", "store"))},
+        **{k: v for k, v in dict(in_store).items() if k.startswith(("opens", "store"))},
     )
-    if library.store != "embedded":
-        migrate(library, "embedded", replace=True, progress=Quiet())
-        check_after(load_config(**{**dict(library), "store": "embedded"}), rejected, edited)
-    check_after(library, rejected, edited)
+    if in_store.store != "embedded":
+        migrate(in_store, "embedded", replace=True, progress=Quiet())
+        check_after(load_config(**{**dict(in_store), "store": "embedded"}), rejected, edited)
+    check_after(in_store, rejected, edited)
 
 
 def check_after(config: Config, rejected: str, edited: str) -> None:
@@ -157,8 +127,8 @@ def check_after(config: Config, rejected: str, edited: str) -> None:
 
 
 @pytest.mark.parametrize("hide", [False, True])
-def test_what_is_flagged_is_shown_unless_the_options_hide_it_until_it_is_approved(library: Config, hide: bool) -> None:
-    config = load_config(**{**dict(library), "moderation_hide_flagged": hide, "moderation_thresholds": {"adult": 0.9}})
+def test_what_is_flagged_is_shown_unless_the_options_hide_it_until_it_is_approved(in_store: Config, hide: bool) -> None:
+    config = load_config(**{**dict(in_store), "moderation_hide_flagged": hide, "moderation_thresholds": {"adult": 0.9}})
     for client in a_client(config):
         before = client.get("/v1/search").json()["total"]
         id, other = id_of(client), id_of(client, "textures/grass.png")
@@ -173,7 +143,7 @@ def test_what_is_flagged_is_shown_unless_the_options_hide_it_until_it_is_approve
         decide(client, id, "approve")
         assert queue(client, "flagged")["total"] == 0
         assert id in everything_found(client, id, other)
-    for client in a_client(library):  # the options changed back
+    for client in a_client(in_store):  # the options changed back
         assert client.get("/v1/search").json()["total"] == before
 
 
@@ -217,8 +187,8 @@ def test_only_moderators_see_what_was_rejected_and_who_decided(own: Config) -> N
             assert client.get(path, headers=moderates).status_code == 200, path
 
 
-def test_the_command_line_decides_too(own: Config, indexed: Config) -> None:
-    photo = indexed.data.with_name("photos") / "pets" / "chelsea.png"
+def test_the_command_line_decides_too(own: Config) -> None:
+    photo = own.data.with_name("photos") / "pets" / "chelsea.png"
 
     def run(*args: object) -> dict:
         done = CliRunner().invoke(main, ["moderation", *map(str, args), "--data", str(own.data), "--json"])

@@ -33,8 +33,8 @@ def serving(config: Config) -> Iterator[TestClient]:
 
 
 @pytest.fixture
-def config(tmp_path: Path) -> Config:
-    return a_library(tmp_path)
+def config(own: Config) -> Config:
+    return own
 
 
 @pytest.fixture
@@ -92,6 +92,35 @@ def test_pictures_are_answered_at_once_and_found_when_a_worker_was_there(client:
     for stage in ("decode", "models", "write"):
         assert f'snapseek_ingest_pictures_total{{stage="{stage}"}} {12 + 3:.1f}' in metrics  # the run's and the job's
         assert f'snapseek_ingest_seconds_total{{stage="{stage}"}}' in metrics
+
+
+def test_what_is_sent_is_found_counted_and_taken_out_in_every_store(in_store: Config) -> None:
+    half = ("file", ("half.jpg", JPEG[: len(JPEG) // 2], "image/jpeg"))
+    with serving(in_store) as client, working(in_store, 2):
+        before = client.get("/v1/search", params={"facets": "color"}).json()["total"]
+        sent = client.post("/v1/images", files=[*pictures("red", "blue"), half]).json()
+        done = ended(client, sent["job"])
+        assert (done["done"], [one["name"] for one in done["rejected"]]) == (2, ["half.jpg"])
+        ids = {one["name"]: one["id"] for one in sent["images"]}
+        found = client.get("/v1/search", params={"filter": "color:red", "k": 200, "facets": "color"}).json()
+        assert ids["red.png"] in [hit["id"] for hit in found["hits"]]
+        like = client.get(f"/v1/images/{ids['red.png']}/similar", params={"k": 200}).json()
+        assert ids["blue.png"] in [hit["id"] for hit in like["hits"]]
+        assert client.get("/v1/search").json()["total"] == before + 2
+        assert client.delete(f"/v1/images/{ids['red.png']}").status_code == 204
+        assert client.get("/v1/search").json()["total"] == before + 1
+        assert [path.endswith("blue.png") for path in stored(in_store)] == [True]
+        again = client.post("/v1/images", files=pictures("blue")).json()
+        assert [one["status"] for one in again["images"]] == ["known"]
+
+
+def test_an_empty_library_takes_uploads(tmp_path: Path) -> None:
+    (tmp_path / "nothing").mkdir()
+    index(tmp_path / "library", tmp_path / "nothing")
+    config = load_config(data=tmp_path / "library")
+    with serving(config) as client, working(config):
+        ended(client, client.post("/v1/images", files=pictures("red")).json()["job"])
+        assert client.get("/v1/search", params={"filter": "color:red"}).json()["total"] == 1
 
 
 def test_what_is_no_picture_is_refused_with_its_reason_and_not_kept(client: TestClient, config: Config) -> None:
