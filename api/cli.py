@@ -315,6 +315,56 @@ def serve(as_json: bool, libraries: tuple[str, ...], **flags: Any) -> None:
     run(load_config(**flags, libraries=named or None))
 
 
+@command("alt-text")
+@click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option("--check", is_flag=True, help="Exit with status 1 where a picture has no useful text.")
+@click.option("--write", is_flag=True, help="Write what is proposed into the files, marked as drafts.")
+@click.option("--min-confidence", default=0.5, show_default=True, type=click.FloatRange(0, 1), help="Of a proposal.")
+@click.option(
+    "--root", type=click.Path(path_type=Path, exists=True, file_okay=False), default=".", help="The folder of `/`."
+)
+@click.option("--sarif", type=click.Path(path_type=Path, dir_okay=False), help="Write findings to this file as SARIF.")
+@click.option("--profile", help="Models to look with; without it the library's of --data, or lite.")
+def alt_text(
+    data: Path | None,
+    as_json: bool,
+    paths: tuple[Path, ...],
+    check: bool,
+    write: bool,
+    min_confidence: float,
+    root: Path,
+    sarif: Path | None,
+    profile: str | None,
+) -> int:
+    """Find pictures without a useful alternative text in HTML, Markdown and MDX files, and propose one.
+
+    With --data, what a person wrote for a picture in that library is taken before what models say.
+    """
+    from importlib.util import find_spec
+
+    if check and write:
+        raise ConfigError("either --check or --write")
+    if not all(find_spec(module) for module in ("tree_sitter", "tree_sitter_html", "tree_sitter_markdown")):
+        raise ConfigError("this needs three more packages: pip install 'snapseek[alt-text]'")
+    from indexer.alt_text.checking import look_through
+    from indexer.alt_text.sarif import sarif as as_sarif
+    from indexer.alt_text.seeing import seeing
+
+    with seeing(load_config(data=data), profile, with_library=data is not None) as seer:
+        report = look_through(paths, seer.see, root=root, least=min_confidence, write=write)
+    if sarif:
+        sarif.write_text(json.dumps(as_sarif(report), indent=2), encoding="utf-8")
+    if as_json:
+        emit(report.as_dict())
+    else:
+        for finding in report.findings:
+            click.echo(finding)
+        for rejected in report.rejected:
+            click.echo(f"{rejected.path}: {rejected.reason}", err=True)
+        click.secho(report.summary(), dim=True, err=True)
+    return SOME_REJECTED if report.rejected or (check and not report.is_good) else OK
+
+
 @command("mcp")
 @click.option("--write", is_flag=True, help="Let the client change tags, captions and alt texts too.")
 def mcp_(data: Path | None, as_json: bool, write: bool) -> None:
