@@ -47,7 +47,7 @@ serve: .venv/core.stamp ## Serve the library in DATA (snapseek-data) on PORT
 	$(BIN)/snapseek serve --data "$(DATA)" --port $(PORT)
 
 test: setup ## Run all tests, the browser's too where Chromium is installed
-	PYTHONWARNDEFAULTENCODING=1 $(BIN)/python -m pytest -n 2
+	PYTHONWARNDEFAULTENCODING=1 $(BIN)/python -m pytest -n 2 --dist worksteal
 
 check: setup ## Format, lint, spelling, types, import directions, lock
 	$(BIN)/ruff format --check .

@@ -616,7 +616,7 @@ def live(data: st.DataObject, written: TagProjection, others: Callable[[], Seque
             check(store, filter, list(library.values()), within)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(data=st.data())
 def test_random_filters_on_random_files_answer_as_the_language_defines(data: st.DataObject) -> None:
     with TemporaryDirectory() as folder, ExitStack() as opened:
@@ -628,7 +628,7 @@ def test_random_filters_on_random_files_answer_as_the_language_defines(data: st.
         live(data, store, lambda: [other, open_one()])
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(data=st.data())
 def test_random_filters_on_random_libraries_in_opensearch_answer_as_the_language_defines(
     open_in_opensearch: Open, data: st.DataObject
