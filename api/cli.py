@@ -88,7 +88,8 @@ def tell(report: Mapping[str, Any], as_json: bool) -> None:
 @click.option("--offline", is_flag=True, default=None, help="Never ask the network.")
 @click.option("--workers", "decoders", type=int, help="Processes that decode pictures; 0 is one for each core.")
 @click.option("--watch", is_flag=True, help="Go on: index what changes in these folders, until told to stop.")
-def index(paths: tuple[Path, ...], as_json: bool, watch: bool, **flags: Any) -> int:
+@click.option("--dry-run", is_flag=True, help="Say what would be read, and what cloud services would cost; no more.")
+def index(paths: tuple[Path, ...], as_json: bool, watch: bool, dry_run: bool, **flags: Any) -> int:
     """Add the pictures below PATHS to the library, and recognise what was changed, moved or deleted there.
 
     Without PATHS, the files that the library knows are gone over: after a change of models, say.
@@ -99,6 +100,12 @@ def index(paths: tuple[Path, ...], as_json: bool, watch: bool, **flags: Any) -> 
     config = load_config(**flags)
     if not paths and not config.data.exists():
         raise ConfigError("name the folders to index: snapseek index PATH...")
+    if dry_run:
+        from indexer.foreseeing import foresee
+
+        foreseen = foresee(config, paths)
+        emit(foreseen.as_dict()) if as_json else click.echo(foreseen.summary())
+        return OK
     if watch:
         return watch_folders(config, paths, as_json)
     with Bar() as bar:

@@ -69,7 +69,8 @@ class PictureLookup:
         name = self._profile_name()
         with self._lock:
             if self._profile is None or self._profile.name != name:
-                self._profile = open_profile(name)
+                # Who looks for something like a picture has not agreed to its being sent away, and does not pay.
+                self._profile = open_profile(name, at_home=True)
             return self._profile
 
     def _annotated(self, profile: Profile, decoding: ProcessFuture[Decoded]) -> Picture:

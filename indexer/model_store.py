@@ -6,6 +6,7 @@ import importlib.util
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 
+from indexer.cloud.taggers import is_cloud
 from search.config import Config
 from search.encoders import adapter
 from search.errors import ModelUnavailable, Unavailable
@@ -29,6 +30,14 @@ MODULES = {
     "rapidocr": ("rapidocr", "ocr"),
 }
 """The module that a library is imported as, and the extra that installs it."""
+
+CLIENTS = {
+    "rekognition": "boto3",
+    "google-vision": "google.cloud.vision",
+    "azure-vision": "azure.ai.vision.imageanalysis",
+    "openai": "openai",
+}
+"""The module of each cloud service's client; all are in the extra `cloud`."""
 
 LICENCES = {
     "timm/ViT-B-16-SigLIP2-256": "Apache-2.0",
@@ -69,6 +78,11 @@ def _cards(choice: ProfileChoice) -> Iterator[Card]:
         elif spec.library == "rapidocr":
             present = _installed("rapidocr")
             yield Card(choice.name, task, "PP-OCR", "Apache-2.0", "rapidocr: inside the package", 0, None, present)
+        elif is_cloud(spec):
+            present = _installed(CLIENTS[spec.library])
+            yield Card(
+                choice.name, task, spec.model or spec.library, "the service's terms", "sent away", 0, None, present
+            )
         elif spec.model:
             for model in _models(task, spec):
                 yield _hub_card(choice, task, spec, model)
@@ -130,7 +144,7 @@ def pull(name: str) -> Iterator[Pulled]:
     """
     choice = read_profile(name)
     for task, spec in choice.tasks.items():
-        if not spec.model or spec.library == "lite":
+        if not spec.model or spec.library == "lite" or is_cloud(spec):
             continue
         for model in _models(task, spec):
             if choice.local(model):
@@ -178,4 +192,7 @@ def hub_answers() -> bool:
 
 
 def _installed(module: str) -> bool:
-    return importlib.util.find_spec(module) is not None
+    try:
+        return importlib.util.find_spec(module) is not None
+    except ModuleNotFoundError:  # a package that it would be in
+        return False

@@ -12,6 +12,7 @@ import numpy as np
 from PIL import Image
 
 from indexer.captioners.composed import ComposedCaptioner
+from indexer.cloud.taggers import Clouds, is_cloud
 from indexer.taggers.colors import ColorTagger
 from indexer.taggers.compounds import compounds
 from indexer.taggers.lite import ClassTagger, ObjectTagger
@@ -134,19 +135,24 @@ def _digest(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:32]
 
 
-def open_profile(name: str) -> Profile:
-    """Return a profile by name or TOML file. Nets load when first used.
+def open_profile(name: str, *, at_home: bool = False) -> Profile:
+    """Return a profile by name or TOML file. Nets load when first used. ``at_home``: without tasks of cloud services.
 
     Raises ConfigError for an unknown profile, ModelUnavailable where weights are missing.
     """
     choice = read_profile(name)
     vision = LiteVision()
     encoder = open_encoder(choice, vision)
+    clouds = Clouds(choice)
     taggers: dict[str, Tagger] = {}
     captioner: Captioner | None = None
     for task, spec in choice.tasks.items():
+        if at_home and is_cloud(spec):
+            continue
         if task == CAPTIONS:
-            captioner = _captioner(choice, spec)
+            captioner = clouds.captioner(spec) if is_cloud(spec) else _captioner(choice, spec)
+        elif is_cloud(spec):
+            taggers[task] = clouds.tagger(task, spec)
         elif task != EMBEDDING:
             taggers[task] = TAGGERS[task, spec.library](_Opening(choice, task, spec, encoder, vision))
     return Profile(name, encoder, taggers, captioner)

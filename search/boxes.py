@@ -28,6 +28,12 @@ def parse_box(text: str) -> Box:
         ) from error
 
 
+def corners(left: float, top: float, right: float, bottom: float) -> Box:
+    """Return a box from fractions of its corners, cut to the picture."""
+    left, top, right, bottom = (min(1.0, max(0.0, value)) for value in (left, top, right, bottom))
+    return Box(left, top, max(0.0, right - left), max(0.0, bottom - top))
+
+
 def box_text(box: Box) -> str:
     """Return a box as text that `parse_box` reads; to a thousandth of the picture, never beyond its edge."""
     left, top = math.floor(box.x * 1000), math.floor(box.y * 1000)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import tomllib
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import date
 from importlib.resources import files
 from pathlib import Path
 from typing import Any, Literal
@@ -17,19 +19,19 @@ NAMES = ("lite", "clip")
 
 LIBRARIES: dict[str, tuple[str, ...]] = {
     "embedding": ("lite", "open_clip"),
-    "objects": ("lite", "ultralytics", "transformers"),
+    "objects": ("lite", "ultralytics", "transformers", "rekognition", "google-vision", "azure-vision"),
     "vocabulary": ("ultralytics", "transformers"),
-    "classes": ("lite", "transformers", "zero-shot"),
+    "classes": ("lite", "transformers", "zero-shot", "rekognition", "google-vision", "azure-vision", "openai"),
     "scenes": ("zero-shot", "transformers"),
     "attributes": ("zero-shot",),
     "styles": ("zero-shot",),
     "segments": ("transformers",),
     "colors": ("palette",),
-    "text": ("rapidocr",),
+    "text": ("rapidocr", "rekognition", "google-vision", "azure-vision", "openai"),
     "adult": ("opennsfw",),
     "nudity": ("nudenet",),
-    "moderation": ("zero-shot",),
-    "captions": ("composed", "transformers"),
+    "moderation": ("zero-shot", "rekognition", "google-vision", "openai"),
+    "captions": ("composed", "transformers", "azure-vision", "openai"),
 }
 """The tasks of a profile in the order that they run in, and the libraries that can do each."""
 
@@ -40,8 +42,14 @@ RUNTIMES: dict[str, tuple[str, ...]] = {
 }
 """Where a library's models can run; the others have one runtime, which a profile does not name."""
 
-WITHOUT_WEIGHTS = ("lite", "zero-shot", "palette", "composed", "rapidocr", "opennsfw", "nudenet")
-"""Libraries whose weights, if they need any, come inside installed packages: no model is named for them."""
+CLOUD = ("rekognition", "google-vision", "azure-vision", "openai")
+"""Services that pictures are sent to: indexer/cloud."""
+
+WITHOUT_WEIGHTS = (
+    *("lite", "zero-shot", "palette", "composed", "rapidocr", "opennsfw", "nudenet"),
+    *("rekognition", "google-vision", "azure-vision"),
+)
+"""Libraries whose weights, if they need any here, come inside installed packages: no model is named for them."""
 
 
 class ModelSpec(BaseModel):
@@ -66,6 +74,55 @@ class ModelSpec(BaseModel):
     text_model: str = Field("", description="The open_clip model that turns `labels` into vectors, for YOLO-World")
     prompt: str | None = Field(None, description="What to ask, where the model takes an instruction")
     max_tokens: int = Field(40, ge=1, le=1000, description="Longest caption, in tokens")
+    endpoint: str = Field("", description="Address of a cloud service, where it is not the usual one")
+    attempts: int = Field(5, ge=1, le=20, description="Of a request to a cloud service that fails in passing")
+    pause_s: float = Field(1.0, ge=0, le=60, description="Before the second of these; later ones wait longer")
+
+
+class Price(BaseModel):
+    """What a cloud service takes: for 1,000 requests, or for a million tokens that go in and come out."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    per_1000: float | None = Field(None, ge=0)
+    input: float | None = Field(None, ge=0, description="Of a million tokens")
+    output: float | None = Field(None, ge=0, description="Of a million tokens")
+    most_input: int = Field(3_000, ge=1, description="Tokens that a request may have, the picture's among them")
+    most_output: int = Field(1_000, ge=1)
+
+    @model_validator(mode="after")
+    def _is_one_or_the_other(self) -> Price:
+        if (self.per_1000 is None) == (self.input is None or self.output is None):
+            raise ValueError("a price is per_1000, or input and output")
+        return self
+
+    @property
+    def by_tokens(self) -> bool:
+        return self.per_1000 is None
+
+    @property
+    def most(self) -> int:
+        """The most that one request costs, in millionths of the currency."""
+        return (
+            math.ceil((self.per_1000 or 0) * 1000) if not self.by_tokens else self.of(self.most_input, self.most_output)
+        )
+
+    def of(self, tokens_in: int, tokens_out: int) -> int:
+        """Return what so many tokens cost, in millionths of the currency, rounded up."""
+        return math.ceil(tokens_in * (self.input or 0) + tokens_out * (self.output or 0))
+
+
+class CloudOptions(BaseModel):
+    """What a profile allows its cloud services. Nothing is sent anywhere without this table."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    budget: float = Field(ge=0, description="In all, until it is raised")
+    currency: str = Field("USD", max_length=8)
+    prices_as_of: date
+    prices: dict[str, Price] = Field(description="By library, or by library.task where tasks differ")
+    per_second: int = Field(5, ge=1, le=1000, description="Requests to each service")
+    parallel: int = Field(4, ge=1, le=64, description="Requests at a time to each service")
 
 
 class Tasks(BaseModel):
@@ -87,6 +144,7 @@ class Tasks(BaseModel):
     nudity: ModelSpec | None = None
     moderation: ModelSpec | None = None
     captions: ModelSpec | None = None
+    cloud: CloudOptions | None = None
 
     @model_validator(mode="after")
     def _libraries_can(self) -> Tasks:
@@ -100,9 +158,17 @@ class Tasks(BaseModel):
             if spec.runtime not in ("auto", *RUNTIMES.get(spec.library, ())):
                 known = ", ".join(RUNTIMES.get(spec.library, ()))
                 raise ValueError(f"{task}: {spec.library} runs in {known or 'one runtime only'}, not {spec.runtime}")
+            if spec.library in CLOUD:
+                self._may_be_asked(task, spec.library)
         if self.vocabulary is not None and not self.vocabulary.labels:
             raise ValueError("vocabulary: labels must say what to look for")
         return self
+
+    def _may_be_asked(self, task: str, library: str) -> None:
+        if self.cloud is None:
+            raise ValueError(f"{task}: {library} gets your pictures and takes money: say so by a table [cloud]")
+        if not {library, f"{library}.{task}"} & self.cloud.prices.keys():
+            raise ValueError(f"{task}: [cloud.prices] needs the price of {library}")
 
     def items(self) -> Iterator[tuple[str, ModelSpec]]:
         """Yield the tasks that are to be done, in the order that they run in."""

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from indexer.taggers.ultralytics_objects import corners
+from search.boxes import corners
 from search.errors import ModelUnavailable
 from search.profile_file import ModelSpec
 from search.types import Matrix, Tag, TagKind

@@ -8,8 +8,9 @@ from typing import Any
 
 from PIL import Image
 
-from indexer.taggers.ultralytics_objects import MAX_OBJECTS, corners
+from indexer.taggers.ultralytics_objects import MAX_OBJECTS
 from indexer.transformers_model import TransformersModel, sizes
+from search.boxes import corners
 from search.profile_file import ModelSpec
 from search.types import Matrix, Tag, TagKind
 

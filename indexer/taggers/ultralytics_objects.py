@@ -17,13 +17,14 @@ from PIL import Image
 
 from indexer.taggers.grouping import by_size
 from search.batches import Batches
+from search.boxes import corners
 from search.encoders.converted import converted
 from search.encoders.open_clip_encoder import OpenClipEncoder
 from search.encoders.openvino_runtime import LATENCY, core
 from search.errors import ModelUnavailable
 from search.profile_file import ModelSpec
 from search.torch_device import device_of
-from search.types import Box, Matrix, Tag, TagKind
+from search.types import Matrix, Tag, TagKind
 from search.weights.hub import content_hash
 
 log = logging.getLogger(__name__)
@@ -160,12 +161,6 @@ def _torch_threads_kept() -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(before)
-
-
-def corners(left: float, top: float, right: float, bottom: float) -> Box:
-    """Return a box from fractions of its corners, cut to the picture."""
-    left, top, right, bottom = (min(1.0, max(0.0, value)) for value in (left, top, right, bottom))
-    return Box(left, top, max(0.0, right - left), max(0.0, bottom - top))
 
 
 @contextlib.contextmanager
