@@ -22,6 +22,7 @@ from pebble import ProcessFuture
 
 from indexer import sidecars
 from indexer.changes import Changes, compare
+from indexer.cloud.service import CloudUnavailable
 from indexer.decode import Decoded
 from indexer.media import Media
 from indexer.metering import Meter
@@ -113,9 +114,13 @@ class Indexing:
             profile = self._profile = _profile(self._config, catalog, self._progress, self._profile)
             report = IndexReport(profile.name, profile.encoder.space)
             places = [_place(catalog, path) for path in dict.fromkeys(paths)]
-            for place in places or [Place(root, WHOLE, Extent.KNOWN) for root in catalog.roots()]:
-                changes = _scan(self._config, catalog, profile, place, leave)
-                self._take_in(catalog, profile, place, changes, report)
+            try:
+                for place in places or [Place(root, WHOLE, Extent.KNOWN) for root in catalog.roots()]:
+                    changes = _scan(self._config, catalog, profile, place, leave)
+                    self._take_in(catalog, profile, place, changes, report)
+            except CloudUnavailable:
+                _switch(self._config, catalog, profile, self._progress)  # what was finished can be found
+                raise
             if not self._stopping.is_set():
                 _switch(self._config, catalog, profile, self._progress)
             report.finish()
@@ -140,8 +145,16 @@ class Indexing:
             asked_for=asked_for,
             told_anew=changes.told_anew,
         )
+        if changes.to_read and profile.sent_to:
+            self._progress.say(f"pictures leave this machine: they are sent to {', '.join(profile.sent_to)}")
+        left = len(changes.to_read)
         for batch in self._decoded(place.root, changes.to_read, profile.decode_side):
-            writer.write(batch)
+            left -= len(batch)
+            try:
+                writer.write(batch)
+            except CloudUnavailable as error:
+                error.args = (f"{error}; {left + error.left} of {len(changes.to_read)} pictures are left",)
+                raise
             self._progress.done(len(batch))
             if self._stopping.is_set():
                 return

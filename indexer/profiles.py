@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,7 +13,7 @@ import numpy as np
 from PIL import Image
 
 from indexer.captioners.composed import ComposedCaptioner
-from indexer.cloud.taggers import Clouds, is_cloud
+from indexer.cloud.taggers import CloudCaptioner, Clouds, CloudTagger, is_cloud
 from indexer.taggers.colors import ColorTagger
 from indexer.taggers.compounds import compounds
 from indexer.taggers.lite import ClassTagger, ObjectTagger
@@ -44,6 +45,8 @@ class Annotation:
     caption_source: str | None
     done: Mapping[str, str]
     """The fingerprint of the model that did each task."""
+    refused: Mapping[str, str]
+    """By task: why a cloud service said nothing of this picture."""
 
     @property
     def all_tags(self) -> tuple[Tag, ...]:
@@ -66,6 +69,28 @@ class Profile:
         sides = [self.encoder.side, *(tagger.side for tagger in self.taggers.values())]
         return max(sides + ([self.captioner.side] if self.captioner else []))
 
+    @property
+    def sent_to(self) -> tuple[str, ...]:
+        """The cloud services, or their models, that pictures are sent to."""
+        return tuple(dict.fromkeys(one.source for one in self._in_the_cloud()))
+
+    def _in_the_cloud(self) -> Iterator[CloudTagger | CloudCaptioner]:
+        for one in (*self.taggers.values(), self.captioner):
+            if isinstance(one, CloudTagger | CloudCaptioner):
+                yield one
+
+    @contextlib.contextmanager
+    def asking_nobody(self) -> Iterator[None]:
+        """Let `annotate` raise CloudUnavailable for pictures that a cloud service would have to be asked about."""
+        askers = [one.asker for one in self._in_the_cloud()]
+        for asker in askers:
+            asker.closed = True
+        try:
+            yield
+        finally:
+            for asker in askers:
+                asker.closed = False
+
     @functools.cached_property
     def tasks(self) -> Mapping[str, str]:
         """The fingerprint of each task's model."""
@@ -86,6 +111,7 @@ class Profile:
         before = said or [Said()] * len(images)
         vectors = self._vectors(images, before)
         tags: list[dict[str, tuple[Tag, ...]]] = [{} for _ in images]
+        refused: list[dict[str, str]] = [{} for _ in images]
         for task, tagger in self.taggers.items():
             stale = [i for i, one in enumerate(before) if one.done.get(task) != self.tasks[task]]
             for i, one in enumerate(before):
@@ -93,13 +119,16 @@ class Profile:
             found = tagger.tag([images[i] for i in stale], vectors[stale]) if stale else []
             for i, new in zip(stale, found, strict=True):
                 tags[i][task] = tuple(new)
+            if stale and isinstance(tagger, CloudTagger):
+                for place, reason in tagger.refused.items():
+                    refused[stale[place]][task] = reason
         for found_tags in tags:
             found_tags[COMPOUNDS] = tuple(compounds([tag for some in found_tags.values() for tag in some]))
-        captions = self._captions(images, before, tags)
+        captions = self._captions(images, before, tags, refused)
         source = self.captioner.source if self.captioner else None
         return [
-            Annotation(vector, found, caption or None, source if caption else None, self.tasks)
-            for vector, found, caption in zip(vectors, tags, captions, strict=True)
+            Annotation(vector, found, caption or None, source if caption else None, self.tasks, without)
+            for vector, found, caption, without in zip(vectors, tags, captions, refused, strict=True)
         ]
 
     def _vectors(self, images: Sequence[Image.Image], before: Sequence[Said]) -> np.ndarray:
@@ -116,7 +145,11 @@ class Profile:
         return vectors
 
     def _captions(
-        self, images: Sequence[Image.Image], before: Sequence[Said], tags: Sequence[Mapping[str, tuple[Tag, ...]]]
+        self,
+        images: Sequence[Image.Image],
+        before: Sequence[Said],
+        tags: Sequence[Mapping[str, tuple[Tag, ...]]],
+        refused: Sequence[dict[str, str]],
     ) -> list[str]:
         if self.captioner is None:
             return [""] * len(images)
@@ -128,6 +161,9 @@ class Profile:
         made = self.captioner.caption([images[i] for i in stale], all_tags) if stale else []
         for i, caption in zip(stale, made, strict=True):
             captions[i] = caption
+        if stale and isinstance(self.captioner, CloudCaptioner):
+            for place, reason in self.captioner.refused.items():
+                refused[stale[place]][CAPTIONS] = reason
         return captions
 
 

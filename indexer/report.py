@@ -26,7 +26,10 @@ class IndexReport:
     """Files of which only the sidecars changed."""
     rejected: list[Rejected] = field(default_factory=list)
     unread: list[Rejected] = field(default_factory=list)
-    """Sidecars, and metadata in files, that could not be read; the pictures are indexed all the same."""
+    """Sidecars, and metadata in files, that could not be read, and pictures that a cloud service refused.
+
+    The pictures are indexed all the same.
+    """
     seconds: float = 0.0
     started: float = field(default_factory=time.monotonic)
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 
 from pebble import ProcessFuture
 
+from indexer.cloud.service import CloudUnavailable
 from indexer.decode import Decoded
 from indexer.media import Media
 from indexer.metering import Meter
@@ -76,9 +77,14 @@ class BatchWriter:
         self._meter = meter
         self._asked_for = asked_for
         self._told_anew = told_anew
+        self._refused: dict[ImageId, Mapping[str, str]] = {}
+        """Of the batch at hand: what cloud services said nothing of, and why."""
 
     def write(self, read: Sequence[Read]) -> dict[str, str]:
-        """Annotate what is new among the files, write all of them, and return why some hold no image, by path."""
+        """Annotate what is new among the files, write all of them, and return why some hold no image, by path.
+
+        Raises CloudUnavailable when what was finished by then is written; it says how many pictures are not.
+        """
         batch = Batch(self._profile.encoder.space, profile=self._profile.name)
         pictures: dict[ImageId, Decoded] = {}
         files: list[tuple[Found, ImageId]] = []
@@ -96,16 +102,22 @@ class BatchWriter:
                 files.append((one.found, one.result.id))
         fresh = self._fresh(pictures)
         with self._meter.timed("models", len(fresh)):
-            failed = self._annotate(batch, fresh)
+            failed, ended = self._annotate(batch, fresh)
         hidden = self._hidden(pictures)
         new = {image.id for image in batch.images}
+        unfinished = fresh.keys() - new - failed.keys()
         for found, id in files:
+            if id in unfinished:
+                continue
             if id in hidden:
                 batch.rejected.append((row(found), None))
                 self._report.hidden += 1
             elif id in failed:
                 self._reject(batch, found, failed[id])
             else:
+                self._report.unread += [
+                    Rejected(found.path, f"{task}: {reason}") for task, reason in self._refused.get(id, {}).items()
+                ]
                 batch.files.append((replace(row(found), written=said[found.path]), id))
                 is_new, is_told_anew = id in new, found.path in self._told_anew
                 self._report.told_anew += not is_new and is_told_anew
@@ -117,6 +129,9 @@ class BatchWriter:
                 self._media.store(image.id, fresh[image.id].thumbnail)
         self._report.indexed += len(batch.images)
         self._meter.keep()
+        if ended is not None:
+            ended.left = len(unfinished)
+            raise ended
         return {file.path: TAKEN_OUT if reason is None else reason for file, reason in batch.rejected}
 
     def _fresh(self, pictures: Mapping[ImageId, Decoded]) -> dict[ImageId, Decoded]:
@@ -134,21 +149,40 @@ class BatchWriter:
     def _hidden(self, pictures: Mapping[ImageId, Decoded]) -> set[ImageId]:
         return self._catalog.hidden(pictures)
 
-    def _annotate(self, batch: Batch, fresh: Mapping[ImageId, Decoded]) -> dict[ImageId, str]:
-        """Run the models, and return the images that they failed on, with the reason."""
+    def _annotate(
+        self, batch: Batch, fresh: Mapping[ImageId, Decoded]
+    ) -> tuple[dict[ImageId, str], CloudUnavailable | None]:
+        """Run the models. Return the images that they failed on, with the reason, and what ended the work, if it did.
+
+        Then the pictures that a service had finished by then are in the batch: what was paid for is to be found.
+        """
         failed: dict[ImageId, str] = {}
+        ended: CloudUnavailable | None = None
         pictures = list(fresh.values())
+        annotations: list[Annotation | None] = []
         try:
-            annotations: list[Annotation | None] = list(self._annotated(pictures))
+            annotations += self._annotated(pictures)
+        except CloudUnavailable as error:
+            ended = error
+            with self._profile.asking_nobody():
+                annotations = [self._finished(picture) for picture in pictures]
         except SnapseekError:
             raise
         except Exception:
             log.exception("the models failed on a batch; trying its pictures one by one")
             annotations = [self._annotate_alone(picture, failed) for picture in pictures]
+        self._refused = {}
         for picture, annotation in zip(pictures, annotations, strict=True):
             if annotation is not None:
                 batch.images.append(_new_image(picture, annotation, self._profile.fingerprint))
-        return failed
+                self._refused[picture.id] = annotation.refused
+        return failed, ended
+
+    def _finished(self, picture: Decoded) -> Annotation | None:
+        try:
+            return self._annotated([picture])[0]
+        except CloudUnavailable:
+            return None
 
     def _annotate_alone(self, picture: Decoded, failed: dict[ImageId, str]) -> Annotation | None:
         try:

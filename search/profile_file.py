@@ -42,6 +42,7 @@ RUNTIMES: dict[str, tuple[str, ...]] = {
 }
 """Where a library's models can run; the others have one runtime, which a profile does not name."""
 
+ANSWER_TOKENS = 600
 CLOUD = ("rekognition", "google-vision", "azure-vision", "openai")
 """Services that pictures are sent to: indexer/cloud."""
 
@@ -77,6 +78,11 @@ class ModelSpec(BaseModel):
     endpoint: str = Field("", description="Address of a cloud service, where it is not the usual one")
     attempts: int = Field(5, ge=1, le=20, description="Of a request to a cloud service that fails in passing")
     pause_s: float = Field(1.0, ge=0, le=60, description="Before the second of these; later ones wait longer")
+
+    @property
+    def answer_tokens(self) -> int:
+        """Longest answer of a cloud service that is paid by tokens: JSON for all of its tasks."""
+        return max(ANSWER_TOKENS, self.max_tokens)
 
 
 class Price(BaseModel):
@@ -159,16 +165,22 @@ class Tasks(BaseModel):
                 known = ", ".join(RUNTIMES.get(spec.library, ()))
                 raise ValueError(f"{task}: {spec.library} runs in {known or 'one runtime only'}, not {spec.runtime}")
             if spec.library in CLOUD:
-                self._may_be_asked(task, spec.library)
+                self._may_be_asked(task, spec)
         if self.vocabulary is not None and not self.vocabulary.labels:
             raise ValueError("vocabulary: labels must say what to look for")
         return self
 
-    def _may_be_asked(self, task: str, library: str) -> None:
+    def _may_be_asked(self, task: str, spec: ModelSpec) -> None:
+        library = spec.library
         if self.cloud is None:
             raise ValueError(f"{task}: {library} gets your pictures and takes money: say so by a table [cloud]")
-        if not {library, f"{library}.{task}"} & self.cloud.prices.keys():
+        price = self.cloud.prices.get(f"{library}.{task}") or self.cloud.prices.get(library)
+        if price is None:
             raise ValueError(f"{task}: [cloud.prices] needs the price of {library}")
+        if price.by_tokens and price.most_output < spec.answer_tokens:
+            raise ValueError(
+                f"{task}: most_output of the price must be {spec.answer_tokens} or more: so long it may be"
+            )
 
     def items(self) -> Iterator[tuple[str, ModelSpec]]:
         """Yield the tasks that are to be done, in the order that they run in."""

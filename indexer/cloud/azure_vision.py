@@ -14,9 +14,9 @@ from typing import Any
 from azure.ai.vision.imageanalysis import ImageAnalysisClient
 from azure.ai.vision.imageanalysis.models import VisualFeatures
 from azure.core.credentials import AzureKeyCredential
-from azure.core.exceptions import AzureError, HttpResponseError
+from azure.core.exceptions import AzureError, HttpResponseError, ServiceRequestError, ServiceResponseError
 
-from indexer.cloud.service import Asked, CloudUnavailable, PictureRefused, Raw
+from indexer.cloud.service import Asked, CloudUnavailable, PictureRefused, Raw, seconds
 from search.boxes import corners
 from search.profile_file import ModelSpec
 from search.types import Tag, TagKind
@@ -38,10 +38,10 @@ class AzureVision:
     name = "azure-vision"
     source = "azure-vision"
     side = 1600
+    least = 0.5
+    fingerprint = "azure-vision 1"
 
     def __init__(self, spec: ModelSpec) -> None:
-        self._least = 0.5 if spec.threshold is None else spec.threshold
-        self.fingerprint = f"azure-vision 1 {self._least:g}"
         self._spec = spec
 
     @cached_property
@@ -49,18 +49,18 @@ class AzureVision:
         key, spec = os.environ.get(KEY, ""), self._spec
         if not key or not spec.endpoint:
             raise CloudUnavailable(f"Azure AI Vision needs its key in {KEY} and the resource's address as `endpoint`")
-        # Its own retries: exponential, and as long as Retry-After says.
         client = ImageAnalysisClient(
             spec.endpoint,
             AzureKeyCredential(key),
-            retry_total=spec.attempts - 1,
-            retry_status=spec.attempts - 1,
-            retry_backoff_factor=spec.pause_s,
+            retry_total=0,
             connection_timeout=10,
             read_timeout=30,
         )
         weakref.finalize(self, client.close)
         return client
+
+    def requests(self, tasks: Sequence[str]) -> Sequence[Sequence[str]]:
+        return [tasks] if tasks else []
 
     def charged(self, tasks: Sequence[str]) -> Sequence[str]:
         return tasks
@@ -69,21 +69,27 @@ class AzureVision:
         try:
             answer: Any = self._client.analyze(jpeg, [FEATURES[task] for task in tasks]).as_dict()
         except HttpResponseError as error:
-            told = f"Azure AI Vision: {error.message}"
+            told = "Azure AI Vision: " + error.message.partition("\n")[0]
             if error.status_code in REFUSED:
                 raise PictureRefused(told) from error
-            raise CloudUnavailable(told) from error
+            status, headers = error.status_code or 0, getattr(error.response, "headers", None)
+            raise CloudUnavailable(told, passing=status == 429 or status >= 500, wait_s=seconds(headers)) from error
+        except ServiceResponseError as error:  # it was sent
+            raise CloudUnavailable("Azure AI Vision did not answer", passing=True, charged=True) from error
         except AzureError as error:
-            raise CloudUnavailable(f"Azure AI Vision cannot be asked: {error}") from error
+            raise CloudUnavailable(
+                f"Azure AI Vision cannot be asked: {error}", passing=isinstance(error, ServiceRequestError)
+            ) from error
         size = answer["metadata"]
         return Asked({task: {"size": size, "said": answer.get(PARTS[task])} for task in tasks})
 
-    def tags(self, task: str, answer: Raw) -> list[Tag]:
-        return _READERS[task](self, answer["size"], answer["said"] or {})
+    def tags(self, task: str, answer: Raw, least: float) -> list[Tag]:
+        tags = _READERS[task](self, answer["size"], answer["said"] or {})
+        return [tag for tag in tags if tag.confidence >= least]
 
-    def caption(self, answer: Raw) -> str:
+    def caption(self, answer: Raw, least: float) -> str:
         said = answer["said"] or {}
-        text = str(said.get("text", "")) if said.get("confidence", 0.0) >= self._least else ""
+        text = str(said.get("text", "")) if said.get("confidence", 0.0) >= least else ""
         return text[:1].upper() + text[1:]
 
     def _objects(self, size: Raw, said: Raw) -> list[Tag]:
@@ -99,7 +105,6 @@ class AzureVision:
             tags += [
                 Tag(TagKind.OBJECT, tag["name"].lower(), min(1.0, tag["confidence"]), self.source, box)
                 for tag in one["tags"][:1]
-                if tag["confidence"] >= self._least
             ]
         return tags
 
@@ -107,7 +112,6 @@ class AzureVision:
         return [
             Tag(TagKind.CLASS, one["name"].lower(), min(1.0, one["confidence"]), self.source)
             for one in said.get("values", ())
-            if one["confidence"] >= self._least
         ]
 
     def _text(self, size: Raw, said: Raw) -> list[Tag]:
@@ -116,7 +120,7 @@ class AzureVision:
             for line in block["lines"]:
                 across = [end["x"] / size["width"] for end in line["boundingPolygon"]]
                 down = [end["y"] / size["height"] for end in line["boundingPolygon"]]
-                sure = [word["confidence"] for word in line["words"]] or [self._least]
+                sure = [word["confidence"] for word in line["words"]] or [1.0]
                 box = corners(min(across), min(down), max(across), max(down)) if across else None
                 if line["text"].strip():
                     tags.append(

@@ -10,13 +10,14 @@ from collections.abc import Callable, Sequence
 from functools import cached_property
 from typing import Any
 
-from google.api_core import exceptions, retry
+import requests
+from google.api_core import exceptions
 from google.api_core.client_options import ClientOptions
 from google.auth.credentials import AnonymousCredentials
 from google.auth.exceptions import GoogleAuthError
 from google.cloud import vision
 
-from indexer.cloud.service import Asked, CloudUnavailable, PictureRefused, Raw
+from indexer.cloud.service import Asked, CloudUnavailable, PictureRefused, Raw, seconds
 from search.boxes import corners
 from search.profile_file import ModelSpec
 from search.types import Tag, TagKind
@@ -32,6 +33,8 @@ LIKELIHOOD = {"VERY_UNLIKELY": 0.05, "UNLIKELY": 0.2, "POSSIBLE": 0.5, "LIKELY":
 CATEGORIES = {"adult": "adult", "racy": "racy", "violence": "violence", "medical": "medical"}
 REFUSED = {3, 9, 11}
 """Codes of an answer to one picture: bad argument, failed precondition, out of range."""
+PASSING_CODES = {4, 8, 13, 14}
+"""Deadline exceeded, resource exhausted, internal, unavailable."""
 PASSING = (
     exceptions.TooManyRequests,
     exceptions.ServiceUnavailable,
@@ -47,18 +50,10 @@ class GoogleVision:
     name = "google-vision"
     source = "google-vision"
     side = 1600
+    least = 0.5
+    fingerprint = "google-vision 1"
 
     def __init__(self, spec: ModelSpec) -> None:
-        self._least = 0.5 if spec.threshold is None else spec.threshold
-        self.fingerprint = f"google-vision 1 {self._least:g}"
-        # Waits grow and are random: the client's own retry, for more errors than it takes by itself.
-        self._retry = retry.Retry(
-            predicate=retry.if_exception_type(*PASSING),
-            initial=spec.pause_s,
-            maximum=30,
-            multiplier=2,
-            timeout=spec.pause_s * 2 ** (spec.attempts + 1),
-        )
         self._spec = spec
 
     @cached_property
@@ -74,6 +69,9 @@ class GoogleVision:
         weakref.finalize(self, client.transport.close)
         return client
 
+    def requests(self, tasks: Sequence[str]) -> Sequence[Sequence[str]]:
+        return [tasks] if tasks else []
+
     def charged(self, tasks: Sequence[str]) -> Sequence[str]:
         return tasks
 
@@ -81,14 +79,22 @@ class GoogleVision:
         features = [vision.Feature(type_=FEATURES[task], max_results=50) for task in tasks]
         request = vision.AnnotateImageRequest(image=vision.Image(content=jpeg), features=features)
         try:
-            (answer,) = self._client.batch_annotate_images(requests=[request], retry=self._retry, timeout=30).responses
+            (answer,) = self._client.batch_annotate_images(requests=[request], retry=None, timeout=30).responses
         except exceptions.BadRequest as error:
             raise PictureRefused(f"Google Cloud Vision refused it: {error.message}") from error
+        except (exceptions.DeadlineExceeded, requests.ReadTimeout) as error:
+            raise CloudUnavailable("Google Cloud Vision did not answer in time", passing=True, charged=True) from error
         except (exceptions.GoogleAPIError, GoogleAuthError, ValueError, OSError) as error:
-            raise CloudUnavailable(f"Google Cloud Vision: {error}") from error
+            raise CloudUnavailable(
+                f"Google Cloud Vision: {error}",
+                passing=isinstance(error, (*PASSING, requests.ConnectionError)),
+                wait_s=seconds(getattr(getattr(error, "response", None), "headers", None)),
+            ) from error
         if answer.error.code:
             told = f"Google Cloud Vision: {answer.error.message}"
-            raise PictureRefused(told) if answer.error.code in REFUSED else CloudUnavailable(told)
+            if answer.error.code in REFUSED:
+                raise PictureRefused(told)
+            raise CloudUnavailable(told, passing=answer.error.code in PASSING_CODES)
         said: dict[str, Any] = type(answer).to_dict(answer, use_integers_for_enums=False)
         parts = {
             "objects": "localized_object_annotations",
@@ -98,10 +104,11 @@ class GoogleVision:
         }
         return Asked({task: said[parts[task]] for task in tasks})
 
-    def tags(self, task: str, answer: Raw) -> list[Tag]:
-        return _READERS[task](self, answer)
+    def tags(self, task: str, answer: Raw, least: float) -> list[Tag]:
+        # Words for likelihoods are no measure that a threshold was meant for.
+        return [tag for tag in _READERS[task](self, answer) if tag.confidence >= least or task == "moderation"]
 
-    def caption(self, answer: Raw) -> str:
+    def caption(self, answer: Raw, least: float) -> str:
         raise NotImplementedError("Google Cloud Vision makes no captions")
 
     def _objects(self, found: Raw) -> list[Tag]:
@@ -110,16 +117,11 @@ class GoogleVision:
             ends = one["bounding_poly"]["normalized_vertices"]
             across, down = [end["x"] for end in ends], [end["y"] for end in ends]
             box = corners(min(across), min(down), max(across), max(down)) if ends else None
-            if one["score"] >= self._least:
-                tags.append(Tag(TagKind.OBJECT, one["name"].lower(), min(1.0, one["score"]), self.source, box))
+            tags.append(Tag(TagKind.OBJECT, one["name"].lower(), min(1.0, one["score"]), self.source, box))
         return tags
 
     def _classes(self, found: Raw) -> list[Tag]:
-        return [
-            Tag(TagKind.CLASS, one["description"].lower(), min(1.0, one["score"]), self.source)
-            for one in found
-            if one["score"] >= self._least
-        ]
+        return [Tag(TagKind.CLASS, one["description"].lower(), min(1.0, one["score"]), self.source) for one in found]
 
     def _moderation(self, found: Raw) -> list[Tag]:
         return [

@@ -14,14 +14,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from indexer.cloud.service import CloudUnavailable
 from search.connections import Connections
-from search.errors import Unavailable
 
 MICRO = 1_000_000
 """Amounts are whole numbers of millionths: sums of them are exact."""
 
 
-class BudgetReached(Unavailable):
+class BudgetReached(CloudUnavailable):
     """The next request might cost more than is left."""
 
 
@@ -37,6 +37,12 @@ class Ledger:
         self._connections = Connections(self._connect)
 
     def _connect(self) -> sqlite3.Connection:
+        try:
+            return self._connected()
+        except sqlite3.Error as error:
+            raise CloudUnavailable(f"{self.path}, where spending is noted, cannot be written: {error}") from error
+
+    def _connected(self) -> sqlite3.Connection:
         connection = sqlite3.connect(self.path, timeout=30, isolation_level=None, check_same_thread=False)
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = FULL")

@@ -16,7 +16,7 @@ from typing import Annotated, Any
 import openai
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from indexer.cloud.service import Asked, CloudUnavailable, PictureRefused, Raw
+from indexer.cloud.service import Asked, CloudUnavailable, PictureRefused, Raw, seconds
 from search.profile_file import ModelSpec
 from search.types import Tag, TagKind
 
@@ -32,6 +32,9 @@ TASKS = {
     "moderation": "moderation: confidences that the picture shows adult content, violence, or symbols of hate.",
 }
 FIELDS = {"captions": "caption", "classes": "labels", "text": "text", "moderation": "moderation"}
+TIMEOUT_S = 60.0
+WRONG_CALL = ("unsupported_parameter", "unsupported_value", "invalid_api_key", "model_not_found")
+"""Codes of errors that every picture would get."""
 Share = Annotated[float, Field(ge=0, le=1)]
 
 
@@ -64,15 +67,15 @@ class OpenAiVision:
 
     name = "openai"
     side = 1024
+    least = 0.5
 
     def __init__(self, spec: ModelSpec) -> None:
         self._model = spec.model
-        self._max_tokens = max(600, spec.max_tokens)
-        self._least = 0.5 if spec.threshold is None else spec.threshold
+        self._max_tokens = spec.answer_tokens
         self._prompt = spec.prompt or PROMPT
         self.source = spec.model
         told = hashlib.sha256(repr((self._prompt, TASKS)).encode()).hexdigest()[:12]
-        self.fingerprint = f"openai 1 {spec.endpoint} {spec.model} {told} {self._least:g}"
+        self.fingerprint = f"openai 1 {spec.endpoint} {spec.model} {told}"
         self._spec = spec
 
     @cached_property
@@ -80,12 +83,12 @@ class OpenAiVision:
         key, spec = os.environ.get("OPENAI_API_KEY", ""), self._spec
         if not key and not spec.endpoint:
             raise CloudUnavailable("OpenAI needs its key in OPENAI_API_KEY")
-        # Its own retries: exponential, with jitter, and as long as Retry-After says.
-        client = openai.OpenAI(
-            api_key=key or "none", base_url=spec.endpoint or None, max_retries=spec.attempts - 1, timeout=60
-        )
+        client = openai.OpenAI(api_key=key or "none", base_url=spec.endpoint or None, max_retries=0, timeout=TIMEOUT_S)
         weakref.finalize(self, client.close)
         return client
+
+    def requests(self, tasks: Sequence[str]) -> Sequence[Sequence[str]]:
+        return [tasks] if tasks else []
 
     def charged(self, tasks: Sequence[str]) -> Sequence[str]:
         return tasks[:1]  # one request, paid by its tokens
@@ -112,28 +115,38 @@ class OpenAiVision:
                 ],
             )
         except (openai.BadRequestError, openai.UnprocessableEntityError) as error:
+            if error.code in WRONG_CALL:
+                raise CloudUnavailable(f"{self._model} cannot be asked: {error.message}") from error
             raise PictureRefused(f"{self._model} refused it: {error.message}") from error
         except openai.APITimeoutError as error:
-            raise _charged(CloudUnavailable(f"{self._model} did not answer in time")) from error
+            told = f"{self._model} did not answer in time"
+            raise CloudUnavailable(told, passing=True, charged=True) from error
+        except openai.APIStatusError as error:
+            # A quota that is used up has the status of too many requests, but does not pass.
+            passing = error.status_code >= 500 or (error.status_code == 429 and error.code != "insufficient_quota")
+            raise CloudUnavailable(
+                f"{self._model} cannot be asked: {error.message}",
+                passing=passing,
+                wait_s=seconds(error.response.headers),
+            ) from error
+        except openai.APIConnectionError as error:
+            raise CloudUnavailable(f"{self._model} cannot be asked: {error.message}", passing=True) from error
         except openai.OpenAIError as error:
             raise CloudUnavailable(f"{self._model} cannot be asked: {error}") from error
+        tokens = (answer.usage.prompt_tokens, answer.usage.completion_tokens) if answer.usage else None
         message = answer.choices[0].message if answer.choices else None
         if message is None or message.refusal or not message.content:
             refusal = (message.refusal if message else "") or "no answer"
-            raise _charged(PictureRefused(f"{self._model} refused it: {refusal}"))
+            raise PictureRefused(f"{self._model} refused it: {refusal}", charged=True, tokens=tokens)
         try:
             said = _Said.model_validate_json(message.content)
         except ValidationError as error:
-            reason = error.errors()[0]["msg"]
-            raise _charged(PictureRefused(f"{self._model} gave no usable answer: {reason}")) from error
+            reason = f"{self._model} gave no usable answer: {error.errors()[0]['msg']}"
+            raise PictureRefused(reason, charged=True, tokens=tokens) from error
         answers = said.model_dump()
-        usage = answer.usage
-        return Asked(
-            {task: answers[FIELDS[task]] for task in tasks if answers[FIELDS[task]] is not None},
-            (usage.prompt_tokens, usage.completion_tokens) if usage else None,
-        )
+        return Asked({task: answers[FIELDS[task]] for task in tasks if answers[FIELDS[task]] is not None}, tokens)
 
-    def tags(self, task: str, answer: Raw) -> list[Tag]:
+    def tags(self, task: str, answer: Raw, least: float) -> list[Tag]:
         if task == "text":
             return [Tag(TagKind.TEXT, line.strip(), 0.9, self.source) for line in answer if line.strip()]
         if task == "moderation":
@@ -142,17 +155,11 @@ class OpenAiVision:
         return [
             Tag(TagKind.CLASS, one["name"].strip().lower(), one["confidence"], self.source)
             for one in labels
-            if one["confidence"] >= self._least and one["name"].strip()
+            if one["confidence"] >= least and one["name"].strip()
         ]
 
-    def caption(self, answer: Raw) -> str:
+    def caption(self, answer: Raw, least: float) -> str:  # noqa: ARG002
         return " ".join(str(answer).split())
-
-
-def _charged(error: Exception) -> Exception:
-    """Mark an error of a request that was perhaps paid for: what was set aside for it stays spent."""
-    error.may_be_charged = True  # type: ignore[attr-defined]
-    return error
 
 
 def _schema(tasks: Sequence[str]) -> Any:

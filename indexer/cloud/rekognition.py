@@ -12,14 +12,17 @@ from typing import Any
 
 import boto3
 from botocore.config import Config
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError, NoCredentialsError, ReadTimeoutError
 
-from indexer.cloud.service import Asked, CloudUnavailable, PictureRefused, Raw
+from indexer.cloud.service import Asked, CloudUnavailable, PictureRefused, Raw, seconds
 from search.boxes import corners
 from search.profile_file import ModelSpec
 from search.types import Box, Tag, TagKind
 
+LEAST_ASKED = 20.0
+"""Percent from which labels are asked for: what is kept of them is chosen when they are read, at no further cost."""
 REFUSED = ("ImageTooLargeException", "InvalidImageFormatException", "InvalidParameterException")
+PASSING = ("ThrottlingException", "ProvisionedThroughputExceededException", "InternalServerError")
 LABELS = {
     "explicit": "adult",
     "explicit nudity": "adult",
@@ -41,17 +44,15 @@ class Rekognition:
     name = "rekognition"
     source = "rekognition"
     side = 1600
+    least = 0.55
+    fingerprint = f"rekognition 1 {LEAST_ASKED:g}"
 
     def __init__(self, spec: ModelSpec) -> None:
-        self._least = 55.0 if spec.threshold is None else 100 * spec.threshold
-        self.fingerprint = f"rekognition 1 {self._least:g}"
         self._spec = spec
 
     @cached_property
     def _client(self) -> Any:
-        # Its own retries: exponential, with jitter.
-        retries = {"mode": "standard", "max_attempts": self._spec.attempts}
-        config = Config(retries=retries, read_timeout=30, connect_timeout=10)
+        config = Config(retries={"mode": "standard", "total_max_attempts": 1}, read_timeout=30, connect_timeout=10)
         try:
             client = boto3.client("rekognition", endpoint_url=self._spec.endpoint or None, config=config)
         except BotoCoreError as error:
@@ -59,40 +60,50 @@ class Rekognition:
         weakref.finalize(self, client.close)
         return client
 
+    def requests(self, tasks: Sequence[str]) -> Sequence[Sequence[str]]:
+        labels = [task for task in tasks if task in ("objects", "classes")]
+        return [one for one in (labels, *([task] for task in ("text", "moderation") if task in tasks)) if one]
+
     def charged(self, tasks: Sequence[str]) -> Sequence[str]:
-        # Objects and classes are one answer.
-        return [task for task in tasks if task != "classes" or "objects" not in tasks]
+        return tasks[:1]  # objects and classes are one answer
 
     def ask(self, jpeg: bytes, tasks: Sequence[str]) -> Asked:
         image = {"Bytes": jpeg}
-        answers: dict[str, Raw] = {}
-        if {"objects", "classes"} & set(tasks):
-            labels = self._call(self._client.detect_labels, Image=image, MinConfidence=self._least)["Labels"]
-            answers |= {task: labels for task in ("objects", "classes") if task in tasks}
         if "moderation" in tasks:
-            said = self._call(self._client.detect_moderation_labels, Image=image, MinConfidence=self._least)
-            answers["moderation"] = said["ModerationLabels"]
+            said = self._call(self._client.detect_moderation_labels, Image=image, MinConfidence=LEAST_ASKED)
+            return Asked({"moderation": said["ModerationLabels"]})
         if "text" in tasks:
-            answers["text"] = self._call(self._client.detect_text, Image=image)["TextDetections"]
-        return Asked(answers)
+            return Asked({"text": self._call(self._client.detect_text, Image=image)["TextDetections"]})
+        labels = self._call(self._client.detect_labels, Image=image, MinConfidence=LEAST_ASKED)["Labels"]
+        return Asked(dict.fromkeys(tasks, labels))
 
     def _call(self, method: Callable[..., Any], **arguments: Any) -> Any:
         try:
             return method(**arguments)
         except ClientError as error:
-            code = error.response.get("Error", {}).get("Code", "")
+            answer = error.response
+            code, told = answer["Error"].get("Code", ""), answer["Error"].get("Message", "")
             if code in REFUSED:
-                raise PictureRefused(
-                    f"Rekognition refused it: {error.response['Error'].get('Message', code)}"
-                ) from error
-            raise CloudUnavailable(f"Rekognition: {error}") from error
+                raise PictureRefused(f"Rekognition refused it: {told or code}") from error
+            status = answer["ResponseMetadata"].get("HTTPStatusCode", 0)
+            raise CloudUnavailable(
+                f"Rekognition: {error}",
+                passing=code in PASSING or status == 429 or status >= 500,
+                wait_s=seconds(answer["ResponseMetadata"].get("HTTPHeaders")),
+            ) from error
+        except ReadTimeoutError as error:
+            raise CloudUnavailable("Rekognition did not answer in time", passing=True, charged=True) from error
+        except NoCredentialsError as error:
+            raise CloudUnavailable("Rekognition needs the keys of AWS, in variables, files or a role") from error
         except BotoCoreError as error:
-            raise CloudUnavailable(f"Rekognition cannot be asked: {error}") from error
+            raise CloudUnavailable(
+                f"Rekognition cannot be asked: {error}", passing=isinstance(error, HTTPClientError)
+            ) from error
 
-    def tags(self, task: str, answer: Raw) -> list[Tag]:
-        return _READERS[task](self, answer)
+    def tags(self, task: str, answer: Raw, least: float) -> list[Tag]:
+        return [tag for tag in _READERS[task](self, answer) if tag.confidence >= least]
 
-    def caption(self, answer: Raw) -> str:
+    def caption(self, answer: Raw, least: float) -> str:
         raise NotImplementedError("Rekognition makes no captions")
 
     def _objects(self, labels: Raw) -> list[Tag]:

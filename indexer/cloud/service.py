@@ -14,11 +14,33 @@ Raw = Any
 
 
 class PictureRefused(Exception):
-    """The service does not take this picture, or gave no usable answer to it: others may well go."""
+    """The service does not take this picture, or gave no usable answer to it: others may well go.
+
+    ``charged``: whether the request may have been paid for, and then with how many ``tokens`` in and out.
+    """
+
+    def __init__(self, message: str, *, charged: bool = False, tokens: tuple[int, int] | None = None) -> None:
+        super().__init__(message)
+        self.charged = charged
+        self.tokens = tokens
 
 
 class CloudUnavailable(Unavailable):
-    """The service is away, refuses the key, or lets us ask no more: every picture would fare the same."""
+    """The service is away, refuses the key, or lets us ask no more: every picture would fare the same.
+
+    ``passing``: the same request may go well soon, after ``wait_s`` where the service said so. ``charged``:
+    whether this one may have been paid for. ``left``: pictures of a batch that were not finished.
+    """
+
+    left = 0
+
+    def __init__(
+        self, message: str, *, passing: bool = False, charged: bool = False, wait_s: float | None = None
+    ) -> None:
+        super().__init__(message)
+        self.passing = passing
+        self.charged = charged
+        self.wait_s = wait_s
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,24 +62,39 @@ class Service(Protocol):
     """Of its tags."""
     side: int
     """Long side of the pictures that are sent, in pixels."""
+    least: float
+    """Least confidence that is kept where a task names none."""
 
     @property
     def fingerprint(self) -> str:
         """Changes whenever its answers may for reasons of ours: another model, prompt or endpoint."""
         ...
 
+    def requests(self, tasks: Sequence[str]) -> Sequence[Sequence[str]]:
+        """Return the tasks by the request that brings them."""
+        ...
+
     def charged(self, tasks: Sequence[str]) -> Sequence[str]:
-        """Return the tasks, of those asked together, that are paid for: others come with them."""
+        """Return the tasks, of one request, that are paid for: others come with them."""
         ...
 
     def ask(self, jpeg: bytes, tasks: Sequence[str]) -> Asked:
-        """Ask for tasks of a picture, retrying what passes. Raises PictureRefused, CloudUnavailable."""
+        """Make one request for tasks of a picture, once. Raises PictureRefused, CloudUnavailable."""
         ...
 
-    def tags(self, task: str, answer: Raw) -> list[Tag]:
-        """Read the answer to a task, `captions` aside."""
+    def tags(self, task: str, answer: Raw, least: float) -> list[Tag]:
+        """Read the answer to a task, `captions` aside; ``least`` is the least confidence to keep."""
         ...
 
-    def caption(self, answer: Raw) -> str:
+    def caption(self, answer: Raw, least: float) -> str:
         """Read the answer to the task `captions`."""
         ...
+
+
+def seconds(headers: Mapping[str, str] | None) -> float | None:
+    """Return how long an answer asks us to wait, if its Retry-After says so in seconds."""
+    told = {name.lower(): value for name, value in (headers or {}).items()}.get("retry-after", "")
+    try:
+        return max(0.0, float(told))
+    except ValueError:
+        return None

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 from PIL import Image
 
 from indexer.cloud.asking import Asker
 from indexer.cloud.ledger import MICRO, Ledger
-from indexer.cloud.service import Service
+from indexer.cloud.service import PictureRefused, Service
 from search.errors import ConfigError, ModelUnavailable
 from search.profile_file import CLOUD, CloudOptions, ModelSpec, ProfileChoice
 from search.types import Matrix, Tag, TagKind
@@ -26,29 +27,47 @@ KINDS = {
 class CloudTagger:
     """Satisfies `search.protocols.Tagger`."""
 
-    def __init__(self, asker: Asker, task: str) -> None:
-        self._asker = asker
+    def __init__(self, asker: Asker, task: str, threshold: float | None) -> None:
+        self.asker = asker
         self._task = task
+        self._least = asker.service.least if threshold is None else threshold
         self.source = asker.service.source
         self.kinds = KINDS[task]
-        self.fingerprint = f"{asker.service.fingerprint} {task}"
+        self.fingerprint = f"{asker.service.fingerprint} {task} {self._least:g}"
         self.side = asker.service.side
+        self.refused: dict[int, str] = {}
+        """Of the last call: why the service said nothing, by the picture's place."""
 
     def tag(self, images: Sequence[Image.Image], vectors: Matrix) -> list[list[Tag]]:  # noqa: ARG002
-        return [self._asker.service.tags(self._task, answer) for answer in self._asker.answers(images, self._task)]
+        answers = self.asker.answers(images, self._task)
+        self.refused = _refused(answers)
+        service, least = self.asker.service, self._least
+        return [
+            [] if i in self.refused else service.tags(self._task, answer, least) for i, answer in enumerate(answers)
+        ]
 
 
 class CloudCaptioner:
     """Satisfies `search.protocols.Captioner`."""
 
-    def __init__(self, asker: Asker) -> None:
-        self._asker = asker
+    def __init__(self, asker: Asker, threshold: float | None) -> None:
+        self.asker = asker
+        self._least = asker.service.least if threshold is None else threshold
         self.source = asker.service.source
-        self.fingerprint = f"{asker.service.fingerprint} captions"
+        self.fingerprint = f"{asker.service.fingerprint} captions {self._least:g}"
         self.side = asker.service.side
+        self.refused: dict[int, str] = {}
+        """Of the last call: why the service said nothing, by the picture's place."""
 
     def caption(self, images: Sequence[Image.Image], tags: Sequence[Sequence[Tag]]) -> list[str]:  # noqa: ARG002
-        return [self._asker.service.caption(answer) for answer in self._asker.answers(images, "captions")]
+        answers = self.asker.answers(images, "captions")
+        self.refused = _refused(answers)
+        service, least = self.asker.service, self._least
+        return ["" if i in self.refused else service.caption(answer, least) for i, answer in enumerate(answers)]
+
+
+def _refused(answers: Sequence[Any]) -> dict[int, str]:
+    return {i: str(answer) for i, answer in enumerate(answers) if isinstance(answer, PictureRefused)}
 
 
 class Clouds:
@@ -59,21 +78,20 @@ class Clouds:
         self._askers: dict[ModelSpec, Asker] = {}
 
     def tagger(self, task: str, spec: ModelSpec) -> CloudTagger:
-        return CloudTagger(self.asker(spec), task)
+        return CloudTagger(self.asker(spec), task, spec.threshold)
 
     def captioner(self, spec: ModelSpec) -> CloudCaptioner:
-        return CloudCaptioner(self.asker(spec))
+        return CloudCaptioner(self.asker(spec), spec.threshold)
 
     def asker(self, spec: ModelSpec) -> Asker:
         """Return who asks the service that a task names. Raises ModelUnavailable where its client is not installed."""
-        group = spec.library, spec.model, spec.endpoint
         for known, asker in self._askers.items():
-            if (known.library, known.model, known.endpoint) == group:
+            if _group(known) == _group(spec):
                 return asker
-        tasks = [
-            task for task, other in self._choice.tasks.items() if (other.library, other.model, other.endpoint) == group
-        ]
-        asker = self._askers[spec] = Asker(_service(spec), tasks, self.ledger, self.options)
+        tasks = [task for task, other in self._choice.tasks.items() if _group(other) == _group(spec)]
+        asker = self._askers[spec] = Asker(
+            _service(spec), tasks, self.ledger, self.options, attempts=spec.attempts, pause_s=spec.pause_s
+        )
         return asker
 
     @property
@@ -98,6 +116,11 @@ class Clouds:
 def ledger_path(choice: ProfileChoice) -> Path:
     """Return the file that knows what a profile has spent: beside it, so that whoever uses it shares the budget."""
     return (choice.folder or Path()) / f"{Path(choice.name).stem}.cloud.sqlite"
+
+
+def _group(spec: ModelSpec) -> tuple[object, ...]:
+    """Return what tasks must have in common to be asked together: all but the threshold, which is for reading."""
+    return spec.library, spec.model, spec.endpoint, spec.prompt, spec.max_tokens, spec.attempts, spec.pause_s
 
 
 def is_cloud(spec: ModelSpec) -> bool:

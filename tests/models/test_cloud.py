@@ -6,7 +6,10 @@ import json
 import re
 import shlex
 import sqlite3
+import subprocess
+import sys
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -20,7 +23,7 @@ from pictures import a_picture, save
 
 from api.cli import main
 from indexer.cloud.ledger import MICRO, BudgetReached, Ledger
-from indexer.cloud.service import CloudUnavailable, PictureRefused
+from indexer.cloud.service import CloudUnavailable
 from indexer.cloud.taggers import Clouds
 from indexer.lookup import PictureLookup
 from indexer.pool import DecodePool
@@ -173,19 +176,28 @@ def test_a_service_that_is_away_or_refuses_the_key_ends_the_run(
 
 
 @services
-def test_a_picture_that_is_refused_is_named_and_the_others_are_kept(
-    service: str, server: CloudServer, tmp_path: Path
-) -> None:
+def test_a_picture_that_is_refused_leaves_the_others_be(service: str, server: CloudServer, tmp_path: Path) -> None:
     name = a_profile(tmp_path, service, server.url, tasks=("classes",), more="parallel = 1\n")
+    server.failures = [REFUSED[service]]
+    tagger = open_profile(name).taggers["classes"]
+    assert [bool(tags) for tags in tagger.tag(PICTURES, None)] == [False, True, True]
+    assert list(tagger.refused) == [0]
+    assert spent(tmp_path) == pytest.approx(2 * (0.0035 if service == "openai" else 0.001))
+
+
+def test_a_picture_that_is_refused_is_named_and_indexed_without(tmp_path: Path) -> None:
     for number, picture in enumerate([PICTURES[0].resize((cloud_servers.REFUSED_WIDTH, 60)), *PICTURES[1:]]):
         save(tmp_path / "photos" / f"{number}.png", picture)
-    server.refusal = REFUSED[service]
-    report = index(tmp_path / "library", tmp_path / "photos", profile=name)
-    assert report.indexed == 2
-    (rejected,) = report.rejected
-    assert rejected.path == "0.png"
-    assert "the models failed on it" in rejected.reason
-    assert spent(tmp_path) > 0
+    with cloud_servers.azure() as server:
+        server.refusal = REFUSED["azure-vision"]
+        name = a_profile(tmp_path, "azure-vision", server.url, tasks=("classes", "captions"))
+        report = index(tmp_path / "library", tmp_path / "photos", profile=name)
+        assert (report.indexed, report.rejected) == (3, [])
+        assert {(one.path, one.reason) for one in report.unread} == {
+            ("0.png", f"{task}: Azure AI Vision: (InvalidRequest) bad image") for task in ("classes", "captions")
+        }
+    with open_library(tmp_path / "library") as library:
+        assert library.search(filter="class:dog").total == 2
 
 
 def test_labels_and_text_of_the_usual_double_of_rekognition(tmp_path: Path) -> None:
@@ -210,15 +222,18 @@ def test_labels_and_text_of_the_usual_double_of_rekognition(tmp_path: Path) -> N
         ("no JSON", "no usable answer"),
         ('{"labels": [{"name": "dog", "confidence": 7}]}', "no usable answer"),
         ({"role": "assistant", "content": None, "refusal": "I cannot help with that"}, "cannot help"),
-        ('{"caption": "only that"}', "said nothing to classes"),
+        ('{"caption": "only that"}', "said nothing to it"),
     ],
 )
 def test_a_model_that_says_something_else_fails_for_that_picture(tmp_path: Path, content: object, reason: str) -> None:
     with cloud_servers.openai(lambda: content) as server:
         name = a_profile(tmp_path, "openai", server.url, tasks=("classes",))
-        with pytest.raises(PictureRefused, match=reason):
-            said(name, "classes")
-    assert spent(tmp_path) > 0  # it was paid for
+        for _ in range(2):  # the second time from what was noted: it was paid for
+            tagger = open_profile(name).taggers["classes"]
+            assert tagger.tag(PICTURES[:1], None) == [[]]
+            assert reason in tagger.refused[0]
+        assert len(server.asked) == 1
+    assert spent(tmp_path) == pytest.approx(0.0035)
 
 
 def test_the_budget_is_never_passed_and_nothing_paid_for_is_lost(tmp_path: Path) -> None:
@@ -226,8 +241,11 @@ def test_the_budget_is_never_passed_and_nothing_paid_for_is_lost(tmp_path: Path)
         save(tmp_path / "photos" / f"{number:02}.png", a_picture(number))
     with cloud_servers.rekognition() as server:
         name = a_profile(tmp_path, "rekognition", server.url, budget=0.007, tasks=("classes",))
-        with pytest.raises(BudgetReached, match=r"budget of 0.0070 USD .* 0.0070 USD are spent"):
+        told = r"budget of 0.0070 USD .* 0.0070 USD are spent.*; 5 of 12 pictures are left"
+        with pytest.raises(BudgetReached, match=told):
             index(tmp_path / "library", tmp_path / "photos", profile=name)
+        with open_library(tmp_path / "library") as library:
+            assert library.search(filter="class:dog", k=20).total == 7  # the number that was paid for
         assert spent(tmp_path) == pytest.approx(0.007)
         assert len(server.asked) == 7
         name = a_profile(tmp_path, "rekognition", server.url, budget=1.0, tasks=("classes",))
@@ -236,6 +254,55 @@ def test_the_budget_is_never_passed_and_nothing_paid_for_is_lost(tmp_path: Path)
         assert len(server.asked) == 12
     with open_library(tmp_path / "library") as library:
         assert library.search(filter="class:dog", k=20).total == 12
+
+
+def test_what_one_request_brought_is_kept_when_the_next_one_fails(tmp_path: Path) -> None:
+    with cloud_servers.rekognition() as server:
+        name = a_profile(tmp_path, "rekognition", server.url, tasks=("classes", "text"), more="parallel = 1\n")
+        server.failures = [AWAY] * 3
+        with pytest.raises(CloudUnavailable):
+            said(name, "classes")
+        assert spent(tmp_path) == 0
+        server.asked.clear()
+        server.failures = [(200, {}, {"Labels": []}), *[AWAY] * 3]
+        with pytest.raises(CloudUnavailable):
+            said(name, "classes")
+        assert spent(tmp_path) == pytest.approx(0.001)
+        assert len(server.asked) == 4  # labels, and text three times
+        said(name, "classes")
+        assert len(server.asked) == 4 + 2 * 2  # the labels of the first one were kept
+        said(name, "text")
+        assert len(server.asked) == 4 + 2 * 2 + 1
+
+
+def test_a_threshold_is_for_reading_and_costs_nothing_to_change(tmp_path: Path) -> None:
+    with cloud_servers.azure() as server:
+        path = Path(a_profile(tmp_path, "azure-vision", server.url, tasks=("classes", "objects")))
+        assert [tag.label for tag in said(str(path), "classes")[0]] == ["dog"]
+        text = path.read_text(encoding="utf-8")
+        path.write_text(text.replace("[classes]\n", "[classes]\nthreshold = 0.1\n"), encoding="utf-8")
+        assert [tag.label for tag in said(str(path), "classes")[0]] == ["dog", "sky"]
+        assert len(server.asked) == len(PICTURES)
+
+
+def test_a_request_that_was_perhaps_paid_for_counts_as_paid(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("indexer.cloud.openai_vision.TIMEOUT_S", 0.05)
+    with cloud_servers.openai(lambda: time.sleep(0.2) or "late") as server:
+        name = a_profile(tmp_path, "openai", server.url, tasks=("classes",), more="parallel = 1\n")
+        with pytest.raises(CloudUnavailable, match="in time"):
+            open_profile(name).taggers["classes"].tag(PICTURES[:1], None)
+        assert len(server.asked) == 3
+    assert spent(tmp_path) == pytest.approx(3 * (3000 * 2.5 + 1000 * 10) / MICRO)
+
+
+def test_as_long_is_waited_as_the_service_says(tmp_path: Path) -> None:
+    with cloud_servers.openai() as server:
+        name = a_profile(tmp_path, "openai", server.url, tasks=("classes",))
+        status, _, document = TOO_MANY["openai"]
+        server.failures = [(status, {"retry-after": "1"}, document)]
+        began = time.monotonic()
+        open_profile(name).taggers["classes"].tag(PICTURES[:1], None)
+        assert time.monotonic() - began >= 1
 
 
 def test_a_budget_is_kept_by_many_at_once(tmp_path: Path) -> None:
@@ -260,6 +327,39 @@ def test_a_budget_is_kept_by_many_at_once(tmp_path: Path) -> None:
     ledgers[1].settle(taken[1], 1, "picture", "model", {"classes": ["a"]})
     assert ledgers[2].spent() == 43
     assert ledgers[3].answers("picture", "model") == {"classes": ["a"]}
+
+
+def test_money_that_a_killed_process_set_aside_stays_spent(tmp_path: Path) -> None:
+    program = """
+import os, pathlib, signal
+from indexer.cloud.ledger import Ledger
+Ledger(pathlib.Path("l.sqlite"), budget=50, currency="EUR").set_aside("x", 30)
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+    assert subprocess.run([sys.executable, "-c", program], cwd=tmp_path, check=False).returncode == -9
+    ledger = Ledger(tmp_path / "l.sqlite", budget=50, currency="EUR")
+    assert ledger.spent() == 30
+    with pytest.raises(BudgetReached):
+        ledger.set_aside("x", 30)
+
+
+def test_nothing_is_asked_where_spending_cannot_be_noted(tmp_path: Path) -> None:
+    with cloud_servers.openai() as server:
+        name = a_profile(tmp_path, "openai", server.url, tasks=("classes",))
+        (tmp_path / "mine.cloud.sqlite").mkdir()
+        with pytest.raises(CloudUnavailable, match=r"mine\.cloud\.sqlite, where spending is noted"):
+            said(name, "classes")
+        assert server.asked == []
+
+
+def test_a_service_that_refuses_the_call_ends_the_run(tmp_path: Path) -> None:
+    error = {"message": "max_tokens is not supported", "type": "invalid_request_error", "code": "unsupported_parameter"}
+    with cloud_servers.openai() as server:
+        name = a_profile(tmp_path, "openai", server.url, tasks=("classes",), more="parallel = 1\n")
+        server.failures = [(400, {}, {"error": error})]
+        with pytest.raises(CloudUnavailable, match="max_tokens"):
+            said(name, "classes")
+        assert len(server.asked) == 1
 
 
 def test_requests_are_not_more_at_once_than_allowed(tmp_path: Path) -> None:
@@ -314,6 +414,10 @@ CLOUD = "[cloud]\nbudget=1\nprices_as_of=2026-01-01\n[cloud.prices]\n"
         ('[classes]\nlibrary="rekognition"\n' + CLOUD, "needs the price of rekognition"),
         ('[captions]\nlibrary="openai"\n' + CLOUD + "openai={per_1000=1}\n", "needs a model"),
         (CLOUD + "openai={per_1000=1, input=2, output=1}\n", "a price is"),
+        (
+            '[captions]\nlibrary="openai"\nmodel="m"\n' + CLOUD + "openai={input=2, output=1, most_output=50}\n",
+            "most_output of the price must be 600 or more",
+        ),
     ],
 )
 def test_nothing_is_sent_without_being_asked_for(tmp_path: Path, text: str, reason: str) -> None:
@@ -345,5 +449,6 @@ def test_the_example_of_the_page_runs_as_it_stands_there(tmp_path: Path, monkeyp
     assert [done.exit_code for done in told] == [0, 0], [done.output for done in told]
     assert "1 sent to openai, for up to 0.02 USD (prices of 2026-11-01); 0.00 of 5.00 USD are spent" in told[0].stdout
     assert told[1].stdout.startswith("1 images indexed")
+    assert "pictures leave this machine: they are sent to llava" in told[1].stderr
     with open_library("snapseek-data") as library:
         assert library.show("photos/a.png").caption == "A dog on a beach"
