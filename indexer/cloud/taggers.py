@@ -5,16 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from PIL import Image
 
-from indexer.cloud.asking import Asker
 from indexer.cloud.ledger import MICRO, Ledger
 from indexer.cloud.service import PictureRefused, Service
 from search.errors import ConfigError, ModelUnavailable
 from search.profile_file import CLOUD, CloudOptions, ModelSpec, ProfileChoice
 from search.types import Matrix, Tag, TagKind
+
+if TYPE_CHECKING:
+    from indexer.cloud.asking import Asker
 
 KINDS = {
     "objects": frozenset({TagKind.OBJECT}),
@@ -89,8 +91,14 @@ class Clouds:
             if _group(known) == _group(spec):
                 return asker
         tasks = [task for task, other in self._choice.tasks.items() if _group(other) == _group(spec)]
+        try:
+            from indexer.cloud.asking import Asker
+
+            service = _SERVICES[spec.library](spec)
+        except ImportError as error:
+            raise ModelUnavailable(f"{spec.library} needs its client: run `pip install 'snapseek[cloud]'`") from error
         asker = self._askers[spec] = Asker(
-            _service(spec), tasks, self.ledger, self.options, attempts=spec.attempts, pause_s=spec.pause_s
+            service, tasks, self.ledger, self.options, attempts=spec.attempts, pause_s=spec.pause_s
         )
         return asker
 
@@ -125,13 +133,6 @@ def _group(spec: ModelSpec) -> tuple[object, ...]:
 
 def is_cloud(spec: ModelSpec) -> bool:
     return spec.library in CLOUD
-
-
-def _service(spec: ModelSpec) -> Service:
-    try:
-        return _SERVICES[spec.library](spec)
-    except ImportError as error:
-        raise ModelUnavailable(f"{spec.library} needs its client: run `pip install 'snapseek[cloud]'`") from error
 
 
 def _rekognition(spec: ModelSpec) -> Service:

@@ -426,6 +426,27 @@ def test_nothing_is_sent_without_being_asked_for(tmp_path: Path, text: str, reas
         read_profile(str(tmp_path / "a.toml"))
 
 
+def test_without_the_extra_all_else_works(tmp_path: Path) -> None:
+    a_profile(tmp_path, "openai", "http://127.0.0.1:9", tasks=("classes",))
+    program = """
+import sys
+for name in ("azure", "boto3", "google.cloud.vision", "openai", "tenacity"):
+    sys.modules[name] = None
+from indexer.model_store import cards
+from indexer.profiles import open_profile
+from search.errors import ModelUnavailable
+open_profile("lite")
+assert [card.present for card in cards("mine.toml") if card.task == "classes"] == [False]
+try:
+    open_profile("mine.toml")
+except ModelUnavailable as error:
+    print(error)
+"""
+    done = subprocess.run([sys.executable, "-c", program], cwd=tmp_path, check=False, capture_output=True, text=True)
+    assert done.stderr == ""
+    assert "pip install 'snapseek[cloud]'" in done.stdout
+
+
 def test_a_missing_key_says_where_it_belongs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("AZURE_VISION_KEY")
     with pytest.raises(CloudUnavailable, match="AZURE_VISION_KEY"):
