@@ -18,7 +18,7 @@ REMOTE = "https://img.example.org/a.jpg"
 class Case:
     name: str
     markup: str
-    """`PHOTO` is a photo, `STEM` its name, `SIGN` a picture of a few words, `PAPER` one of many."""
+    """`PHOTO` is a photo, `STEM` its name, `SIGN` a picture of a few words, `PAPER` of many, `CHART` one of bars."""
     writes: bool
     purpose: str = ""
     """Of what is written."""
@@ -50,6 +50,7 @@ HTML = (
     Case("a picture as a button", '<form><input type="image" src="SIGN" value="Search"></form>', True, "functional"),
     Case("words", '<img src="SIGN">', True, "text"),
     Case("too many words", '<img src="PAPER" alt="screenshot">', True, "complex"),
+    Case("a chart", '<img src="CHART">', True, "complex"),
     Case("on another server", f'<img src="{REMOTE}">', False),
     Case("not there", '<img src="gone.jpg">', False),
     Case("by a template", '<img src="{{ item.url }}" alt="{{ item.alt }}">', False),
@@ -124,6 +125,7 @@ def write_pages(folder: Path, photos: Sequence[Path], count: int, *, seed: int =
     folder.mkdir(parents=True, exist_ok=True)
     lines(folder / "sign.png", ["OPEN DAY", "Saturday 14 May"], 64)
     lines(folder / "paper.png", [f"Row {at}: the sales of region {at} rose, its costs fell" for at in range(1, 9)], 26)
+    chart(folder / "chart.png")
     chance = random.Random(seed)
     waiting: dict[str, list[Case]] = {suffix: [] for suffix in FORMS}
     pages = []
@@ -141,6 +143,7 @@ def write_pages(folder: Path, photos: Sequence[Path], count: int, *, seed: int =
             shutil.copy(photo, folder / name)
             markup = case.markup.replace("PHOTO", name).replace("STEM", name.rpartition(".")[0])
             markup = markup.replace("SIGN", "sign.png").replace("PAPER", "paper.png")
+            markup = markup.replace("CHART", "chart.png")
             for label in ("p1", "image1", "k"):  # names of references are of the whole page
                 markup = markup.replace(f"[{label}]", f"[{label}{at}]")
             parts += [" ".join(chance.sample(WORDS, 4)), markup]
@@ -159,4 +162,17 @@ def lines(path: Path, texts: Sequence[str], size: int) -> None:
     draw = ImageDraw.Draw(picture)
     for number, text in enumerate(texts):
         draw.text((40, 40 + number * size * 2), text, fill="black", font=ImageFont.load_default(size))
+    picture.save(path)
+
+
+def chart(path: Path) -> None:
+    """Draw bars with a year below and a value above each."""
+    picture = Image.new("RGB", (900, 600), "white")
+    draw = ImageDraw.Draw(picture)
+    draw.text((40, 20), "Visitors", fill="black", font=ImageFont.load_default(40))
+    for number, height in enumerate((120, 180, 150, 260, 340, 310)):
+        left = 60 + number * 140
+        draw.rectangle((left, 520 - height, left + 90, 520), fill="steelblue")
+        draw.text((left, 530), str(2019 + number), fill="black", font=ImageFont.load_default(36))
+        draw.text((left, 475 - height), str(height * 7), fill="black", font=ImageFont.load_default(36))
     picture.save(path)

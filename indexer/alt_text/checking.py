@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 import tempfile
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from indexer.alt_text.deciding import Proposal, Seen, decide, decide_unseen
-from indexer.alt_text.documents import Document, documents, edited, edits, locate, read
+from indexer.alt_text.documents import Document, documents, edited, edits, locate, on_a_line, parsed, read
 from indexer.alt_text.judging import Rule, judge
 from indexer.alt_text.pictures import Edit, Picture
 from search.types import Rejected
@@ -41,7 +41,8 @@ class Finding:
             text = f"“{self.proposal.text}”" if self.proposal.text else "an empty text"
             parts.append(f"{'written' if self.is_written else 'proposed'}: {text} ({self.proposal.purpose})")
         parts += [one for one in (self.reason, self.proposal.remark if self.proposal else "") if one]
-        return "; ".join(parts)
+        # An address or a picture's text may hold anything, but is no second line, which CI might take for a command.
+        return on_a_line("; ".join(parts))
 
     def as_dict(self) -> dict[str, Any]:
         proposal = self.proposal
@@ -111,36 +112,55 @@ def look_through(paths: Sequence[Path], see: See, *, root: Path, least: float, w
             continue
         report.documents += 1
         report.pictures += len(document.pictures)
-        changes: list[Edit] = []
-        for picture in document.pictures:
-            finding, change = _finding(document, picture, see, root, least, write=write)
-            changes += change
-            report.findings += [finding] if finding else []
-        if changes:
-            _replace(path, edited(document.source, changes))
+        found = [_finding(document, picture, see, root, least) for picture in document.pictures]
+        if write:
+            found, reason = _written(document, found)
+            report.rejected += [Rejected(str(path), reason)] if reason else []
+        report.findings += [one for one in found if one is not None]
     return report
 
 
-def _finding(
-    document: Document, picture: Picture, see: See, root: Path, least: float, *, write: bool
-) -> tuple[Finding | None, list[Edit]]:
+def _written(document: Document, found: Sequence[Finding | None]) -> tuple[list[Finding | None], str]:
+    """Write what is proposed into a document. Return the findings as they are then, and why it was not written."""
+    chosen = [
+        replace(one, is_written=one.proposal is not None and not one.reason and one.rule.is_error) if one else None
+        for one in found
+    ]
+    changes: list[Edit] = []
+    texts = [picture.alt or "" for picture in document.pictures]
+    for at, (picture, one) in enumerate(zip(document.pictures, chosen, strict=True)):
+        if one is not None and one.is_written and one.proposal is not None:
+            changes += edits(document, picture, one.proposal)
+            texts[at] = on_a_line(one.proposal.text)
+    if not changes:
+        return chosen, ""
+    source = edited(document.source, changes)
+    # Whatever was odd about the document: it reads as it did, but for these texts, or it is left alone.
+    if [one.alt or "" for one in parsed(document.path, source).pictures] != texts:
+        return list(found), "it is too odd to be written to: a text would not be where it should"
+    try:
+        if document.path.read_bytes() != document.source:
+            return list(found), "it was changed meanwhile, and is not written"
+        _replace(document.path, source)
+    except OSError as error:
+        return list(found), f"it cannot be written: {error.strerror or error}"
+    return chosen, ""
+
+
+def _finding(document: Document, picture: Picture, see: See, root: Path, least: float) -> Finding | None:
     judgement = judge(picture)
     if judgement is None:
-        return None, []
+        return None
     line, column = document.place(picture.start)
-    told: dict[str, Any] = {"told": judgement.told, "source": picture.source}
+    finding = Finding(document.path, line, column, judgement.rule, judgement.told, picture.source)
     if not judgement.rule.is_error:
-        return Finding(document.path, line, column, judgement.rule, **told), []
+        return finding
     proposal, reason = _proposal(document, picture, see, root)
     if proposal is not None and proposal.confidence < least:
         reason = f"not sure enough: {proposal.confidence:.2f}"
     elif proposal is not None and proposal.is_english and not _is_english(document.language):
         reason = f"the page's language is {document.language}, the models' is English"
-    is_written = write and proposal is not None and not reason
-    finding = Finding(
-        document.path, line, column, judgement.rule, **told, proposal=proposal, reason=reason, is_written=is_written
-    )
-    return finding, edits(picture, proposal) if is_written and proposal is not None else []
+    return replace(finding, proposal=proposal, reason=reason)
 
 
 def _proposal(document: Document, picture: Picture, see: See, root: Path) -> tuple[Proposal | None, str]:
@@ -163,7 +183,7 @@ def _is_english(language: str) -> bool:
 def _replace(path: Path, source: bytes) -> None:
     """Write a file as a whole or not at all, its mode kept; a link stays a link."""
     path = path.resolve()
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=".alt-text-")
     try:
         with os.fdopen(handle, "wb") as file:
             file.write(source)

@@ -18,6 +18,9 @@ WORDS_OF_A_PAGE = 20
 """From so many words on, what is written in a picture is too much for its alternative text."""
 TEXT_SHARE = 0.04
 """Of the picture that lines of text cover, from where on the picture is there for its text."""
+FIGURES_OF_A_CHART = 8
+"""From so many numbers on, a picture is a chart or a table."""
+_FIGURE = re.compile(r"\d[\d.,:]*")
 _WORD = re.compile(r"[^\W\d_]{2,}")
 HOME = "Home"
 PICTURES = (".jpg", ".jpeg", ".png", ".gif", ".webp", ".avif", ".svg")
@@ -45,6 +48,8 @@ class Seen:
     """Of text in the picture, from the top."""
     text_share: float = 0.0
     """Of the picture that those lines cover."""
+    shows_things: bool = False
+    """Objects were found in it: a photo, and what is written is on one of them, or was misread."""
     approved: str = ""
     """What a person wrote for this picture in a library."""
 
@@ -85,8 +90,10 @@ def decide(picture: Picture, seen: Seen) -> Proposal | None:
     if seen.approved:
         return Proposal(Purpose.INFORMATIVE, seen.approved, 1.0, is_english=False, is_approved=True)
     words = [word for line in seen.lines for word in _WORD.findall(line)]
-    is_text = bool(words) and (seen.text_share >= TEXT_SHARE or not seen.caption)
-    is_page = len(words) > WORDS_OF_A_PAGE
+    figures = sum(len(_FIGURE.findall(line)) for line in seen.lines)
+    is_page = len(words) > WORDS_OF_A_PAGE or figures >= FIGURES_OF_A_CHART
+    is_large = seen.text_share >= TEXT_SHARE and (is_page or not seen.shows_things)
+    is_text = bool(words or is_page) and (is_large or not seen.caption)
     if is_text and not (is_page and picture.link is not None):
         return _read(picture, " ".join(seen.lines), is_page=is_page)
     if not seen.caption:

@@ -8,6 +8,7 @@ import re
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
@@ -24,21 +25,30 @@ SUFFIXES = HTML + MARKDOWN + MDX
 PASSED_OVER = frozenset(("node_modules", "__pycache__", "venv", "site-packages"))
 """Folders, beside hidden ones, whose documents are others'."""
 _SPECIAL = re.compile(r"([\\`*_\[\]<>&|~{}])")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]+")
+_CHARSET = re.compile(rb"<(?:meta|\?xml)[^>]*?(?:charset|encoding)\s*=\s*[\"']?\s*([\w:.-]+)", re.IGNORECASE)
+_HEAD = 4096
+"""Bytes at the start of a page in which it says what it is written in; browsers look at 1024."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Document:
     path: Path
     source: bytes
     pictures: tuple[Picture, ...]
-    language: str
+    language: str = ""
     """As `<html lang>` says it; "" where nothing does."""
+    is_utf8: bool = True
+    """False: the page says that it is in another encoding, and all in it is in both."""
+
+    @cached_property
+    def _lines(self) -> list[int]:
+        return [0, *(match.end() for match in re.finditer(rb"\n", self.source))]
 
     def place(self, at: int) -> tuple[int, int]:
         """Return line and column of a byte, from 1; columns are characters."""
-        starts = [0, *(match.end() for match in re.finditer(rb"\n", self.source))]
-        line = bisect_right(starts, at)
-        return line, len(self.source[starts[line - 1] : at].decode("utf-8", "replace")) + 1
+        line = bisect_right(self._lines, at)
+        return line, len(self.source[self._lines[line - 1] : at].decode("utf-8", "replace").lstrip("\ufeff")) + 1
 
 
 def documents(paths: Sequence[Path]) -> Iterator[Path]:
@@ -68,50 +78,68 @@ def read(path: Path) -> Document:
         source = path.read_bytes()
     except OSError as error:
         raise ValueError(f"it cannot be read: {error.strerror or error}") from error
+    return parsed(path, source)
+
+
+def parsed(path: Path, source: bytes) -> Document:
+    """Return the document that is in some bytes. Raises ValueError where they are no text in UTF-8."""
     try:
         source.decode("utf-8")
     except UnicodeDecodeError as error:
         raise ValueError("it is not in UTF-8") from error
-    if suffix in HTML:
-        return Document(path, source, tuple(html_pictures(source)), language(source))
-    return Document(path, source, tuple(markdown_pictures(source, mdx=suffix in MDX)), "")
+    suffix = path.suffix.lower()
+    if suffix not in HTML:
+        return Document(path, source, tuple(markdown_pictures(source, mdx=suffix in MDX)))
+    said = _CHARSET.search(source[:_HEAD])
+    is_utf8 = said is None or said[1].lower() in (b"utf-8", b"utf8")
+    if not (is_utf8 or source.isascii()):
+        raise ValueError("it says that it is not in UTF-8")
+    return Document(path, source, tuple(html_pictures(source)), language(source), is_utf8)
 
 
 def locate(document: Document, picture: Picture, root: Path) -> Path | str:
     """Return the file of a picture, or the reason why there is none to look at; ``root``: where `/` is."""
     source = picture.source.strip()
-    if not source:
-        return "where the picture is cannot be told"
-    if TEMPLATE.search(source):
-        return "the picture's address is made by a template"
+    if not source or TEMPLATE.search(source):
+        return "the picture's address is made by a template" if source else "where the picture is cannot be told"
     try:
         parts = urlsplit(source)
+        if parts.scheme or parts.netloc:
+            kind = "is inside the document" if parts.scheme == "data" else "is on another server"
+            return f"the picture {kind}, and is not looked at"
+        relative = unquote(parts.path)
+        if "\0" in relative:
+            return "the picture's address cannot be read"
+        place = root / relative.lstrip("/") if relative.startswith("/") else document.path.parent / relative
+        return place if place.is_file() else f"there is no file {relative}"
     except ValueError:
         return "the picture's address cannot be read"
-    if parts.scheme or parts.netloc:
-        kind = "is inside the document" if parts.scheme == "data" else "is on another server"
-        return f"the picture {kind}, and is not looked at"
-    relative = unquote(parts.path)
-    if "\0" in relative:
-        return "the picture's address cannot be read"
-    place = root / relative.lstrip("/") if relative.startswith("/") else document.path.parent / relative
-    return place if place.is_file() else f"there is no file {relative}"
+    except OSError as error:
+        return f"the picture cannot be read: {error.strerror or error}"
 
 
-def edits(picture: Picture, proposal: Proposal) -> list[Edit]:
+def edits(document: Document, picture: Picture, proposal: Proposal) -> list[Edit]:
     """Return what has to change so that a picture has the proposed text, marked where it is a draft."""
     start, end = picture.alt_start, picture.alt_end
+    plain = on_a_line(proposal.text)
     if picture.syntax in (Syntax.HTML, Syntax.JSX):
         mark = "" if proposal.is_approved else f' {DRAFT_ATTRIBUTE}="{DRAFT}"'
-        text = f'alt="{html.escape(proposal.text)}"{mark}'
-        return [Edit(start, end, (text if end > start else f" {text}").encode())]
-    text = _SPECIAL.sub(r"\\\1", proposal.text)
+        # What was read in a picture shall not be a command of a template.
+        quoted = html.escape(plain).replace("{", "&#123;")
+        text = f'{"" if end > start else " "}alt="{quoted}"{mark}'
+        return [Edit(start, end, text.encode("utf-8" if document.is_utf8 else "ascii", "xmlcharrefreplace"))]
+    text = _SPECIAL.sub(r"\\\1", plain)
     if picture.label is not None:
         text = f"![{text}][{picture.label}]"
     changes = [Edit(start, end, text.encode())] if end > start or text else []
     if not proposal.is_approved:
         changes.append(Edit(picture.end, picture.end, b" " + MARKS[picture.syntax]))
     return changes
+
+
+def on_a_line(text: str) -> str:
+    """Return a text without control characters, lines and spaces run together."""
+    return " ".join(_CONTROL.sub(" ", text).split())
 
 
 def edited(source: bytes, changes: Sequence[Edit]) -> bytes:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import html
 import re
+from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 from indexer.alt_text.html_pictures import is_decorative, source_of
-from indexer.alt_text.pictures import DRAFT_ATTRIBUTE, Link, Picture, Syntax
+from indexer.alt_text.pictures import DRAFT_ATTRIBUTE, Link, Picture, Syntax, spoken
 
 _TAG = re.compile(rb"<(/?)([A-Za-z][\w.:-]*)")
 _NAME = re.compile(rb"\s*([A-Za-z_:][\w:.-]*)")
@@ -16,6 +17,8 @@ _PICTURES = re.compile(r"(?:.*\.)?(?:img|\w*(?:Image|Img|Picture))$")
 _LINKS = re.compile(r"(?:.*\.)?(?:a|button|\w*(?:Link|Button))$")
 VOID = frozenset(("img", "br", "hr", "input", "source", "area", "meta", "link", "wbr", "col", "embed", "track"))
 IMPORT = re.compile(r"^import\s+(\w+)\s+from\s+[\"']([^\"']+)[\"']", re.MULTILINE)
+REQUIRED = re.compile(r"(?:require|useBaseUrl|withBase)\(\s*[\"']([^\"']+)[\"']\s*\)")
+"""How generators of sites have the address of a picture made."""
 
 
 @dataclass(slots=True)
@@ -31,19 +34,27 @@ class _Attribute:
 class _Element:
     name: str
     attributes: dict[str, _Attribute]
-    texts: list[str] = field(default_factory=list)
+    first: int
+    """Of the pieces of text that are in it."""
+    last: int | None
+    link: _Element | None
+    """The nearest link or button, itself or around."""
+    is_hidden: bool
+    """From readers, or within what is."""
+    words: str | None = None
+    """Of a link, once somebody asked."""
 
 
 def jsx_pictures(source: bytes) -> Iterator[Picture]:
     """Yield the pictures of a document in which code and comments were blanked, in their order."""
     imports = dict(IMPORT.findall(source.decode("utf-8", "replace")))
-    found: list[Picture] = []
-    owners: list[_Element | None] = []
+    found: list[tuple[Picture, _Element | None]] = []
+    texts: list[str] = []
     open_elements: list[_Element] = []
+    open_names: Counter[str] = Counter()
     at = 0
     while match := _TAG.search(source, at):
-        for element in open_elements:
-            element.texts.append(source[at : match.start()].decode("utf-8", "replace"))
+        texts.append(source[at : match.start()].decode("utf-8", "replace"))
         name = match[2].decode()
         tag = _read(source, match.end())
         if tag is None:
@@ -51,24 +62,37 @@ def jsx_pictures(source: bytes) -> Iterator[Picture]:
             continue
         attributes, end, is_closed, after_name = tag
         at = end
+        around = open_elements[-1] if open_elements else None
         if match[1]:
-            if name in [one.name for one in open_elements]:
-                while open_elements.pop().name != name:
-                    pass
-            continue
-        if _PICTURES.match(name) and ("src" in attributes or name == "img"):
-            owners.append(next((one for one in reversed(open_elements) if _LINKS.match(one.name)), None))
-            found.append(_picture(match.start(), end, attributes, imports, after_name))
+            while open_names[name]:
+                closed = open_elements.pop()
+                closed.last = len(texts)
+                open_names[closed.name] -= 1
+                if closed.name == name:
+                    break
+        elif _PICTURES.match(name) and ("src" in attributes or name == "img"):
+            found.append((_picture(match.start(), end, attributes, imports, after_name), around))
         elif not is_closed and name not in VOID:
-            open_elements.append(_Element(name, attributes))
-    for picture, owner in zip(found, owners, strict=True):
-        yield picture if owner is None else _linked(picture, owner)
+            element = _Element(name, attributes, len(texts), None, None, _said(attributes, "aria-hidden") == "true")
+            element.link = element if _LINKS.match(name) else around.link if around else None
+            element.is_hidden |= around is not None and around.is_hidden
+            open_elements.append(element)
+            open_names[name] += 1
+    texts.append(source[at:].decode("utf-8", "replace"))
+    for picture, around in found:
+        yield picture if around is None else _within(picture, around, texts)
 
 
-def _linked(picture: Picture, owner: _Element) -> Picture:
-    said = [_said(owner.attributes, key) for key in ("aria-label", "title")]
-    words = " ".join(html.unescape(" ".join([*owner.texts, *said])).split())
-    return replace(picture, link=Link(_said(owner.attributes, "href") or _said(owner.attributes, "to"), words))
+def _within(picture: Picture, around: _Element, texts: list[str]) -> Picture:
+    if around.is_hidden:
+        return replace(picture, is_decorative=True)
+    link = around.link
+    if link is None:
+        return picture
+    if link.words is None:
+        said = [_said(link.attributes, key) for key in ("aria-label", "aria-labelledby", "title")]
+        link.words = spoken(html.unescape(" ".join([*texts[link.first : link.last], *said])))
+    return replace(picture, link=Link(_said(link.attributes, "href") or _said(link.attributes, "to"), link.words))
 
 
 def _said(attributes: dict[str, _Attribute], name: str) -> str:
@@ -86,7 +110,8 @@ def _picture(
     values = {name: one.value for name, one in attributes.items()}
     source = source_of(values)
     if not source and (given := attributes.get("src")) is not None:
-        source = imports.get(given.expression.split(".")[0], "")
+        required = REQUIRED.match(given.expression)
+        source = required[1] if required else imports.get(given.expression.split(".")[0], "")
     for name, one in attributes.items():  # width={1}
         if one.value is None and one.expression.isdigit():
             values[name] = one.expression

@@ -65,3 +65,9 @@ class Picture:
     """The text that says what it is: a caption below it."""
     label: str | None = None
     """Of a reference in Markdown that is named by its text alone, which must stay when the text changes."""
+
+
+def spoken(words: str) -> str:
+    """Return words on one line; "" for signs alone, such as an arrow, which say nothing."""
+    words = " ".join(words.split())
+    return words if any(one.isalnum() for one in words) else ""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from indexer.alt_text.checking import Finding, Report
 from indexer.alt_text.judging import TOLD, Rule
@@ -48,6 +49,10 @@ def sarif(report: Report) -> dict[str, Any]:
     }
 
 
+def _uri(path: Path) -> str:
+    return path.as_uri() if path.is_absolute() else quote(path.as_posix())
+
+
 def _result(finding: Finding, rules: list[Rule]) -> dict[str, Any]:
     text = str(finding).partition(": ")[2].partition(": ")[2]
     return {
@@ -58,7 +63,7 @@ def _result(finding: Finding, rules: list[Rule]) -> dict[str, Any]:
         "locations": [
             {
                 "physicalLocation": {
-                    "artifactLocation": {"uri": Path(finding.path).as_posix()},
+                    "artifactLocation": {"uri": _uri(finding.path)},
                     "region": {"startLine": finding.line, "startColumn": finding.column},
                 }
             }

@@ -77,6 +77,7 @@ def test_what_a_person_wrote_in_a_library_comes_first(tmp_path: Path) -> None:
 def test_a_wrong_call_says_so(site: Path) -> None:
     assert run(site, "--check", "--write")[0] == 2
     assert run(site / "nothing")[0] == 2
+    assert run(site, "--profile", "nonsense")[0] == 2
     (site / "a.txt").write_text("a", encoding="utf-8")
     assert run(site / "a.txt")[0] == 1
 
