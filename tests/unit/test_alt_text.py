@@ -346,6 +346,17 @@ def test_a_document_that_cannot_be_written_is_told(tmp_path: Path) -> None:
     assert not report.is_good
 
 
+def test_a_document_that_would_read_otherwise_is_left_alone(tmp_path: Path) -> None:
+    """The mark of the draft would end a comment that nothing ends, and with it hide the picture."""
+    text = "{/* never closed\n\n![](a.jpg)\n"
+    path = document(tmp_path, "a.mdx", text)
+    report = checked(path, write=True)
+    assert [one.reason.partition(":")[0] for one in report.rejected] == ["it is too odd to be written to"]
+    assert not report.findings[0].is_written
+    assert not report.is_good
+    assert path.read_text(encoding="utf-8") == text
+
+
 def test_long_and_deep_documents_are_read(tmp_path: Path) -> None:
     path = document(tmp_path, "a.html", "<div>" * 1500 + "<a href='/x'>" + "<img src='a.jpg' alt='A dog'>" * 300)
     assert checked(path).pictures == 300
