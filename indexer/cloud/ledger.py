@@ -44,14 +44,16 @@ class Ledger:
 
     def _connected(self) -> sqlite3.Connection:
         connection = sqlite3.connect(self.path, timeout=30, isolation_level=None, check_same_thread=False)
-        connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = FULL")
+        # Not a write-ahead log: turning one on does not wait for others that open the file at the same time.
         connection.executescript(
+            "BEGIN IMMEDIATE;"
             "CREATE TABLE IF NOT EXISTS spent"
             " (id INTEGER PRIMARY KEY, at REAL NOT NULL, service TEXT NOT NULL, amount INTEGER NOT NULL);"
             "CREATE TABLE IF NOT EXISTS answer"
             " (picture TEXT, model TEXT, task TEXT, body TEXT NOT NULL, PRIMARY KEY (picture, model, task))"
             " WITHOUT ROWID;"
+            "COMMIT"
         )
         return connection
 
