@@ -19,7 +19,7 @@ from api.fetching import PictureFetcher
 from api.gate import Gate, GateMiddleware, Sessions
 from api.metrics import Metrics, MetricsMiddleware
 from api.pages import LibraryPages
-from api.routes import facets, health, images, jobs, keys, moderation, recommendations, search, shared, similar
+from api.routes import browser, facets, health, images, jobs, keys, moderation, recommendations, search, shared, similar
 from api.schemas import Problem
 from indexer.lookup import PictureLookup
 from indexer.media import Media
@@ -169,7 +169,7 @@ def with_routes(**options: Any) -> FastAPI:
     app = described(**options)
     app.include_router(health.router)
     app.include_router(jobs.router)
-    for module in (search, images, similar, facets, recommendations):
+    for module in (search, images, similar, facets, recommendations, browser):
         app.include_router(module.router, dependencies=[needs(auth.Scope.SEARCH)])
     app.include_router(moderation.router, dependencies=[needs(auth.Scope.MODERATE)])
     return app

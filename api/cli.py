@@ -695,6 +695,18 @@ def models_pull(data: Path | None, as_json: bool, profile: str) -> None:
         click.echo(f"profile {profile} needs nothing from the hub")
 
 
+@command("browser", group=models)
+@click.option(
+    "--runtime", type=click.Path(path_type=Path, exists=True), help="Archive of onnxruntime-web, for want of npm."
+)
+def models_browser(data: Path | None, as_json: bool, runtime: Path | None) -> None:
+    """Make the files by which browsers look at pictures that are not uploaded: docs/browser.md."""
+    from indexer.browser.export import export
+
+    sizes = export(load_config(data=data), runtime)
+    tell({"files": sizes, "bytes": sum(sizes.values())}, as_json)
+
+
 @command("bench", group=models)
 @click.argument("profile")
 @click.option("--seconds", default=5.0, show_default=True, help="Time for each measurement.")

@@ -13,6 +13,7 @@ from api.map_keeper import MapKeeper
 from api.persons import person_of
 from api.routes import jobs as sending
 from api.uploads import RecentPictures
+from indexer.browser.files import found
 from indexer.ingest import take_out
 from search import saved
 from search.duplicates import DuplicateGroups
@@ -98,6 +99,14 @@ class LibraryPages:
 
     def remember(self, upload: BinaryIO) -> str:
         return self._recent.keep(self._context.lookup.picture(upload))
+
+    def remember_vector(self, vector: Sequence[float], space: str) -> str:
+        self._services.engine.expect_space(space)
+        return self._recent.keep(Picture(self._services.engine.given(vector), 0))
+
+    def for_browsers(self) -> int:
+        files = found(self._services.config.data, self._services.encoder.space) or {}
+        return sum(path.stat().st_size for path in files.values())
 
     def remembered(self, token: str) -> Picture | None:
         return self._recent.get(token)

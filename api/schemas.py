@@ -480,6 +480,7 @@ class SearchIn(Model):
     images: list[str] = []
     not_images: list[str] = []
     vector: list[float] | None = Field(None, max_length=8192)
+    space: str | None = Field(None, max_length=100, description="Of `vector`, by its fingerprint: another is refused")
     filter: str = ""
     weights: WeightsIn = WeightsIn()
     k: int = 24

@@ -219,15 +219,23 @@ class SearchEngine:
             parts += [(query.weights.text, self._text_vector(text)) for text in query.texts]
         parts += [(query.weights.image, self.embedding(id)) for id in query.images]
         if query.vector is not None:
-            parts.append((query.weights.image, self._given(query.vector)))
+            parts.append((query.weights.image, self.given(query.vector)))
         if not parts:
             return None
         return unit(np.asarray(sum(weight * vector for weight, vector in parts), dtype=np.float32))
 
-    def _given(self, numbers: Sequence[float]) -> Vector:
+    def expect_space(self, told: str) -> None:
+        """Raise InvalidQuery for vectors of another space than that of the library, by its fingerprint."""
+        if told not in (self.space.fingerprint, f"{self.space.name}-{self.space.fingerprint[:12]}"):
+            raise InvalidQuery(f"the vector is of the space {told}, the library's is {self.space.fingerprint}")
+
+    def given(self, numbers: Sequence[float]) -> Vector:
+        """Return a vector that somebody gives, of unit length. Raises InvalidQuery for one that can be none."""
         given = np.asarray(numbers, dtype=np.float32)
         if given.shape != (self.space.dim,):
             raise InvalidQuery(f"the vector must have {self.space.dim} numbers, got {len(given)}")
+        if not (np.isfinite(given).all() and given.any()):
+            raise InvalidQuery("the vector must have finite numbers, not all of them zero")
         return unit(given)
 
     def embedding(self, id: ImageId) -> Vector:
@@ -346,7 +354,7 @@ class SearchEngine:
     def _unwanted(self, query: Query) -> list[Vector]:
         texts = [self._text_vector(text) for text in query.not_texts]
         images = [self.embedding(id) for id in query.not_images]
-        return [*texts, *images, *map(self._given, query.not_vectors)]
+        return [*texts, *images, *map(self.given, query.not_vectors)]
 
     def _judged_by(self, query: Query, scope: Filter, target: Vector, found: Candidates) -> Candidates:
         """Return the images that relevance is judged by: those of the whole library, whatever is filtered.

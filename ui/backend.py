@@ -78,6 +78,14 @@ class PageBackend(LibraryTeller, Protocol):
         """Return a token for an uploaded picture, good for some minutes. Raises UnsupportedImage, ImageTooLarge."""
         ...
 
+    def remember_vector(self, vector: Sequence[float], space: str) -> str:
+        """Return a token for what a browser made of a picture. Raises InvalidQuery for a vector of another space."""
+        ...
+
+    def for_browsers(self) -> int:
+        """Return the bytes of what a browser has to load to look at pictures; 0 where there is nothing for it."""
+        ...
+
     def remembered(self, token: str) -> Picture | None: ...
 
     async def accept(self, request: Request) -> str:

@@ -35,6 +35,7 @@ NAVIGATION = (
     ("nav.saved", "/saved", "search"),
     ("nav.insights", "/insights", "search"),
     ("nav.map", "/map", "search"),
+    ("nav.look", "/look", "search"),
     ("nav.duplicates", "/duplicates", "search"),
     ("nav.imports", "/import", "write"),
     ("nav.moderation", "/moderation", "moderate"),

@@ -9,6 +9,7 @@ from ui.backend import PageBackend
 from ui.image_pages import add_image_changes, add_image_pages
 from ui.import_pages import add_import_pages
 from ui.library_pages import add_library_changes, add_library_pages
+from ui.look_pages import add_look_pages
 from ui.moderation_pages import add_moderation_pages
 from ui.search_pages import add_search_pages
 from ui.taste_pages import add_taste_pages
@@ -21,6 +22,7 @@ def make_router(backend: PageBackend) -> APIRouter:
     add_image_pages(router, backend)
     add_library_pages(router, backend)
     add_taste_pages(router, backend)
+    add_look_pages(router, backend)
     return router
 
 

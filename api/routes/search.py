@@ -61,6 +61,8 @@ def search(
 @router.post("/v1/search")
 def compose(services: ServicesDep, body: SearchIn) -> SearchOut:
     """Find images by a composition of texts, pictures and a vector, wanted and unwanted."""
+    if body.space is not None:
+        services.engine.expect_space(body.space)
     return SearchOut.from_domain(services.engine.search(body.to_domain()))
 
 

@@ -33,7 +33,7 @@ TEMPERATURE = 0.07
 """At this one the mean probability of the best of 365 scenes (0.35) is about how often it is right (0.39 of 272 photos,
 strictly by name)."""
 
-PREPROCESSING = "1"
+PREPROCESSING = "2"
 """Raised whenever the way from a picture or text to the nets, or from the nets to a vector, changes."""
 
 CONSE_LABELS = 20
@@ -51,31 +51,32 @@ class LiteEncoder:
 
     def __init__(self, vision: LiteVision | None = None, adapter: Adapter | None = None) -> None:
         self._vision = vision or LiteVision()
-        self._adapter = adapter or load()
+        self.adapter = adapter or load()
         self._text = MiniLM()
 
     @functools.cached_property
     def space(self) -> EmbeddingSpace:
-        parts = (PREPROCESSING, MINILM, MINILM_TOKENIZER, EFFICIENTNET, SSD_MOBILENET, self._adapter)
+        parts = (PREPROCESSING, MINILM, MINILM_TOKENIZER, EFFICIENTNET, SSD_MOBILENET, self.adapter)
         content = "\n".join(part if isinstance(part, str) else part.sha256 for part in parts)
         return EmbeddingSpace("lite", DIM, hashlib.sha256(content.encode()).hexdigest()[:32])
 
     def encode_texts(self, texts: Sequence[str]) -> Matrix:
-        return unit(self._text.encode(texts) - self._adapter.text_mean)
+        return unit(self._text.encode(texts) - self.adapter.text_mean)
 
     def encode_images(self, images: Sequence[Image.Image]) -> Matrix:
         if not images:
             return np.empty((0, DIM), np.float32)
         analyses = self._vision.analyse(images)
-        adapted = self._adapter.vectors(self._adapter.inputs(analyses))
+        adapted = self.adapter.vectors(self.adapter.inputs(analyses))
         return joined(adapted, self.conse(analyses))
 
     def conse(self, analyses: Sequence[Analysis]) -> Matrix:
         """Return the part of the vectors that needs no training: unit rows, shape (len(analyses), 384)."""
-        classes, objects = self._label_vectors
+        classes, objects = self.label_vectors_of_nets
         rows = []
         for analysis in analyses:
-            best = np.argsort(-analysis.classes)[:CONSE_LABELS]
+            # Probabilities are of 8 bits, so many are equal: which of these count must not depend on the machine.
+            best = np.argsort(-analysis.classes, kind="stable")[:CONSE_LABELS]
             weights = np.sqrt(analysis.classes[best])
             row = unit(weights @ classes[best] / max(float(weights.sum()), 1e-6))
             strongest: dict[str, float] = {}
@@ -88,7 +89,7 @@ class LiteEncoder:
 
     @property
     def calibration(self) -> Calibration:
-        return self._adapter.calibration
+        return self.adapter.calibration
 
     def label_vectors(self, prompts: Sequence[Sequence[str]]) -> Matrix:
         """Return vectors of labels, shape (len(prompts), 384), centred on their own mean.
@@ -102,7 +103,8 @@ class LiteEncoder:
         return unit(vectors - vectors.mean(axis=0))
 
     @functools.cached_property
-    def _label_vectors(self) -> tuple[NDArray[np.float32], dict[str, NDArray[np.float32]]]:
+    def label_vectors_of_nets(self) -> tuple[NDArray[np.float32], dict[str, NDArray[np.float32]]]:
+        """The vectors of the classifier's classes, shape (1000, 384), and of the detector's objects by name."""
         classes = self._centred(imagenet_labels())
         objects = tuple(COCO_LABELS.values())
         return classes, dict(zip(objects, self._centred(objects), strict=True))

@@ -99,13 +99,14 @@ class LiteVision:
     def _classifier(self) -> ov.CompiledModel:
         """The classifier with its pooled features as a second output; TFLite itself would have to keep all tensors."""
         EFFICIENTNET.verified()
-        return compiled(f"{EFFICIENTNET.sha256[:32]}-with-features", _with_features, THROUGHPUT)
+        return compiled(f"{EFFICIENTNET.sha256[:32]}-with-features", with_features, THROUGHPUT)
 
     def _detector(self) -> ov.CompiledModel:
         return core().compile_model(str(SSD_MOBILENET.verified()), "CPU", THROUGHPUT)
 
 
-def _with_features() -> ov.Model:
+def with_features() -> ov.Model:
+    """Return the classifier with its pooled features, shape (1, 1280), as a second output."""
     model = core().read_model(str(EFFICIENTNET.verified()))
     node = next(op for op in model.get_ordered_ops() if op.get_type_name() == "Softmax")
     while node.get_type_name() != "MatMul":

@@ -90,6 +90,7 @@ STATES: dict[str, tuple[str, Callable[[Page], None] | None]] = {
     "insights": ("/insights", None),
     "map": ("/map", mapped),
     "docs": ("/docs", None),
+    "look": ("/look", None),
 }
 
 
