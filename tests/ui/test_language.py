@@ -55,6 +55,8 @@ def test_no_template_holds_a_text_of_its_own() -> None:
             "Snapseek",
             "snapseek",
             "index",
+            "models",
+            "browser",
             "openapi",
             "json",
         }
