@@ -35,7 +35,7 @@ TIMEOUT_S = 2
 LONGEST_S = 4 * TIMEOUT_S
 """No answer takes longer: two requests to a server that hangs, on a machine that may be busy with starting it."""
 QUICK_S = 0.5
-BACK_S = 30.0
+BACK_S = 90.0
 """A server that is there again is used again in this time: it opens its indices first."""
 FEW = 20
 MANY = 5000
@@ -446,12 +446,12 @@ def wait_for_writes(everything: list[Written]) -> float:
     def went_on() -> bool:
         return all(len(one.writes.answers) >= count + 2 for one, count in zip(everything, before, strict=True))
 
-    return wait_for("writes to go on", went_on, 90)
+    return wait_for("writes to go on", went_on, 180)
 
 
 def wait_until_green(raw: OpenSearch) -> None:
     """Wait until every shard has all its copies: a node that is killed before may have the only one."""
-    wait_for("green", lambda: raw.cluster.health()["status"] == "green", 60)
+    wait_for("green", lambda: raw.cluster.health()["status"] == "green", 180)
 
 
 @pytest.fixture(scope="module")
