@@ -20,6 +20,7 @@ from search.duplicates import DuplicateGroups
 from search.engine import Picture
 from search.errors import Unavailable
 from search.jobs import Job
+from search.limits import check_vector
 from search.mapping import LibraryMap
 from search.moderation import ReviewState
 from search.recommend.events import EventType, stance
@@ -102,6 +103,7 @@ class LibraryPages:
 
     def remember_vector(self, vector: Sequence[float], space: str) -> str:
         self._services.engine.expect_space(space)
+        check_vector(vector)
         return self._recent.keep(Picture(self._services.engine.given(vector), 0))
 
     def for_browsers(self) -> int:

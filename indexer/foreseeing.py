@@ -9,7 +9,6 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from indexer.cloud.ledger import MICRO
-from indexer.cloud.taggers import Clouds
 from indexer.model_store import choose_profile
 from indexer.profiles import Profile, open_profile
 from indexer.scan import Found, scan
@@ -18,7 +17,7 @@ from search.catalog.protocol import Catalog
 from search.catalog.rows import WHOLE, KnownFile
 from search.config import Config
 from search.errors import ConfigError
-from search.profile_file import read_profile, stored_name
+from search.profile_file import stored_name
 
 
 @dataclass(slots=True)
@@ -76,7 +75,7 @@ def foresee(config: Config, paths: Sequence[Path]) -> Foreseen:
 
 
 def _foreseen(config: Config, paths: Sequence[Path], name: str, catalog: Catalog | None) -> Foreseen:
-    profile, clouds = open_profile(name), Clouds(read_profile(name))
+    profile = open_profile(name)
     known = {} if catalog is None else _known(catalog)
     fresh, ordinals = 0, set()
     for path, found in _files(config, paths, known):
@@ -87,14 +86,15 @@ def _foreseen(config: Config, paths: Sequence[Path], name: str, catalog: Catalog
             ordinals.add(file.ordinal)
     missing = [] if catalog is None else list(_missing(catalog, profile, ordinals))
     foreseen = Foreseen(profile.name, fresh + len(missing))
-    for asker in clouds.askers():
+    for asker in profile.askers:
         wanted = [[task for task in asker.tasks if task in tasks] for tasks in missing]
         costs = [asker.price(asker.tasks)] * fresh + [asker.price(tasks) for tasks in wanted if tasks]
         foreseen.bills.append(Bill(asker.service.name, len(costs), sum(costs) / MICRO))
-    if foreseen.bills:
-        foreseen.currency, foreseen.budget = clouds.options.currency, clouds.options.budget
-        foreseen.prices_as_of = clouds.options.prices_as_of.isoformat()
-        foreseen.spent = clouds.ledger.spent() / MICRO if clouds.ledger.path.exists() else 0.0
+    for asker in profile.askers[:1]:  # all have the profile's one budget
+        options = asker.options
+        foreseen.currency, foreseen.budget = options.currency, options.budget
+        foreseen.prices_as_of = options.prices_as_of.isoformat()
+        foreseen.spent = asker.ledger.spent() / MICRO if asker.ledger.path.exists() else 0.0
     return foreseen
 
 

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import io
 import logging
-import os
-import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -17,6 +15,7 @@ from search.catalog.protocol import Catalog
 from search.errors import NotFound
 from search.looks import THUMBNAIL_SIDE, thumbnail_path
 from search.types import ImageId
+from search.whole_files import write_whole
 
 log = logging.getLogger(__name__)
 
@@ -107,8 +106,6 @@ class Media:
 
 
 def _write(path: Path, data: bytes) -> None:
-    """Write a file whole or not at all."""
+    """Write a file, and the folder that it is in where there is none."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as file:
-        file.write(data)
-    os.replace(file.name, path)
+    write_whole(path, data)

@@ -11,6 +11,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from search.whole_files import write_whole
+
 FOLDER = "metrics"
 KEPT_S = 7 * 86_400.0
 """So long the counts of a process that ended are added to the others'."""
@@ -23,7 +25,7 @@ class Meter:
     def __init__(self, library: Path) -> None:
         self._folder = library / FOLDER
         self._file = self._folder / f"{os.getpid()}-{secrets.token_hex(4)}.json"
-        self._counts: dict[str, Counter[str]] = {SECONDS: Counter(), PICTURES: Counter(), REJECTED: Counter()}
+        self._counts = _none()
 
     def took(self, stage: str, seconds: float, pictures: int = 1) -> None:
         """Note how long a stage took with so many pictures."""
@@ -49,19 +51,21 @@ class Meter:
             if not self._file.exists():
                 self._folder.mkdir(parents=True, exist_ok=True)
                 _forget_the_old(self._folder)
-            written = self._file.with_suffix(".new")
-            written.write_text(json.dumps(self._counts), encoding="utf-8")
-            written.replace(self._file)
+            write_whole(self._file, json.dumps(self._counts).encode(), mode=0o644)
 
 
 def totals(library: Path) -> dict[str, Counter[str]]:
     """Return seconds and pictures by stage, and rejected files by reason, of all processes of the last days."""
-    counts: dict[str, Counter[str]] = {SECONDS: Counter(), PICTURES: Counter(), REJECTED: Counter()}
+    counts = _none()
     for file in (library / FOLDER).glob("*.json"):
         with suppress(OSError, ValueError):
             for what, numbers in json.loads(file.read_text(encoding="utf-8")).items():
                 counts[what].update(numbers)
     return counts
+
+
+def _none() -> dict[str, Counter[str]]:
+    return {what: Counter() for what in (SECONDS, PICTURES, REJECTED)}
 
 
 def _forget_the_old(folder: Path) -> None:

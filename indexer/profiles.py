@@ -8,12 +8,13 @@ import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from PIL import Image
 
 from indexer.captioners.composed import ComposedCaptioner
-from indexer.cloud.taggers import CloudCaptioner, Clouds, CloudTagger, is_cloud
+from indexer.cloud.taggers import CAPTIONS, Clouds, CloudTask, is_cloud
 from indexer.taggers.colors import ColorTagger
 from indexer.taggers.compounds import compounds
 from indexer.taggers.lite import ClassTagger, ObjectTagger
@@ -27,9 +28,11 @@ from search.protocols import Captioner, Encoder, Tagger
 from search.types import Tag, TagKind, Vector
 from search.weights import hub
 
+if TYPE_CHECKING:
+    from indexer.cloud.asking import Asker
+
 EMBEDDING = "embedding"
 COMPOUNDS = "compounds"
-CAPTIONS = "captions"
 OPENAI_TEXT = "timm/vit_base_patch32_clip_224.openai"
 """The text tower that YOLO-World was trained with."""
 
@@ -72,17 +75,18 @@ class Profile:
     @property
     def sent_to(self) -> tuple[str, ...]:
         """The cloud services, or their models, that pictures are sent to."""
-        return tuple(dict.fromkeys(one.source for one in self._in_the_cloud()))
+        return tuple(dict.fromkeys(asker.service.source for asker in self.askers))
 
-    def _in_the_cloud(self) -> Iterator[CloudTagger | CloudCaptioner]:
-        for one in (*self.taggers.values(), self.captioner):
-            if isinstance(one, CloudTagger | CloudCaptioner):
-                yield one
+    @property
+    def askers(self) -> tuple[Asker, ...]:
+        """Who asks each cloud service."""
+        tasks: tuple[object, ...] = (*self.taggers.values(), self.captioner)
+        return tuple(dict.fromkeys(one.asker for one in tasks if isinstance(one, CloudTask)))
 
     @contextlib.contextmanager
     def asking_nobody(self) -> Iterator[None]:
         """Let `annotate` raise CloudUnavailable for pictures that a cloud service would have to be asked about."""
-        askers = [one.asker for one in self._in_the_cloud()]
+        askers = self.askers
         for asker in askers:
             asker.closed = True
         try:
@@ -119,7 +123,7 @@ class Profile:
             found = tagger.tag([images[i] for i in stale], vectors[stale]) if stale else []
             for i, new in zip(stale, found, strict=True):
                 tags[i][task] = tuple(new)
-            if stale and isinstance(tagger, CloudTagger):
+            if stale and isinstance(tagger, CloudTask):
                 for place, reason in tagger.refused.items():
                     refused[stale[place]][task] = reason
         for found_tags in tags:
@@ -161,7 +165,7 @@ class Profile:
         made = self.captioner.caption([images[i] for i in stale], all_tags) if stale else []
         for i, caption in zip(stale, made, strict=True):
             captions[i] = caption
-        if stale and isinstance(self.captioner, CloudCaptioner):
+        if stale and isinstance(self.captioner, CloudTask):
             for place, reason in self.captioner.refused.items():
                 refused[stale[place]][CAPTIONS] = reason
         return captions

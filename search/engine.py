@@ -230,12 +230,10 @@ class SearchEngine:
             raise InvalidQuery(f"the vector is of the space {told}, the library's is {self.space.fingerprint}")
 
     def given(self, numbers: Sequence[float]) -> Vector:
-        """Return a vector that somebody gives, of unit length. Raises InvalidQuery for one that can be none."""
+        """Return a vector that somebody gives, of unit length. Raises InvalidQuery for one of another length."""
         given = np.asarray(numbers, dtype=np.float32)
         if given.shape != (self.space.dim,):
             raise InvalidQuery(f"the vector must have {self.space.dim} numbers, got {len(given)}")
-        if not (np.isfinite(given).all() and given.any()):
-            raise InvalidQuery("the vector must have finite numbers, not all of them zero")
         return unit(given)
 
     def embedding(self, id: ImageId) -> Vector:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 from search.errors import InvalidQuery
 from search.facets import check_ranges, facet_named
@@ -37,8 +38,7 @@ def check(query: Query) -> None:
         if not (math.isfinite(weight) and 0 <= weight <= MAX_WEIGHT):
             raise InvalidQuery(f"the weight of {name} must be 0–{MAX_WEIGHT:g}, got {weight}")
     for vector in (*query.not_vectors, *([] if query.vector is None else [query.vector])):
-        if not (all(map(math.isfinite, vector)) and any(vector)):
-            raise InvalidQuery("the vector must have finite numbers, not all of them zero")
+        check_vector(vector)
     for name in (*query.facets, *query.conjunctive):
         facet_named(name)
     check_ranges(query.ranges)
@@ -49,6 +49,11 @@ def check(query: Query) -> None:
         isinstance(query.cutoff, int | float) and math.isfinite(query.cutoff) and 0 <= query.cutoff <= 1
     ):
         raise InvalidQuery(f"cutoff must be auto, none or a relevance of 0–1, got {query.cutoff!r}")
+
+
+def check_vector(vector: Sequence[float]) -> None:
+    if not (all(map(math.isfinite, vector)) and any(vector)):
+        raise InvalidQuery("the vector must have finite numbers, not all of them zero")
 
 
 def check_listed(facet_size: int, prefix: str) -> None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -14,6 +12,7 @@ from indexer.alt_text.documents import Document, documents, edited, edits, locat
 from indexer.alt_text.judging import Rule, judge
 from indexer.alt_text.pictures import Edit, Picture
 from search.types import Rejected
+from search.whole_files import write_whole
 
 See = Callable[[Path], Seen | str]
 
@@ -141,7 +140,8 @@ def _written(document: Document, found: Sequence[Finding | None]) -> tuple[list[
     try:
         if document.path.read_bytes() != document.source:
             return list(found), "it was changed meanwhile, and is not written"
-        _replace(document.path, source)
+        path = document.path.resolve()  # a link stays a link
+        write_whole(path, source, mode=path.stat().st_mode & 0o7777)
     except OSError as error:
         return list(found), f"it cannot be written: {error.strerror or error}"
     return chosen, ""
@@ -178,17 +178,3 @@ def _proposal(document: Document, picture: Picture, see: See, root: Path) -> tup
 
 def _is_english(language: str) -> bool:
     return not language or language.split("-", maxsplit=1)[0] == "en"
-
-
-def _replace(path: Path, source: bytes) -> None:
-    """Write a file as a whole or not at all, its mode kept; a link stays a link."""
-    path = path.resolve()
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=".alt-text-")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(source)
-        os.chmod(name, path.stat().st_mode & 0o7777)
-        os.replace(name, path)
-    except BaseException:
-        os.unlink(name)
-        raise

@@ -24,6 +24,7 @@ from search.encoders.lite_vision import CLASSIFIER_SIDE, DETECTOR_SIDE
 from search.encoders.opening import open_encoder
 from search.errors import ConfigError, Unavailable
 from search.profile_file import read_profile
+from search.whole_files import write_whole
 
 RUNTIME = "onnxruntime-web@1.30.0"
 RUNTIME_SHA512 = (
@@ -125,6 +126,4 @@ def _replace(folder: Path, files: dict[str, bytes]) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     (folder / MANIFEST).unlink(missing_ok=True)
     for name, data in files.items():
-        coming = folder / f"{name}.new"
-        coming.write_bytes(data)
-        coming.replace(folder / name)
+        write_whole(folder / name, data, mode=0o644)

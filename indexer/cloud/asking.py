@@ -57,9 +57,8 @@ class Asker:
         """``attempts`` of a request that fails in passing; ``pause_s`` before the second, longer before later ones."""
         self.service = service
         self.tasks = tuple(tasks)
-        self._ledger = ledger
-        self._parallel = options.parallel
-        self._prices = options.prices
+        self.ledger = ledger
+        self.options = options
         self._limiter = MovingWindowRateLimiter(MemoryStorage())
         self._rate = parse(f"{options.per_second}/second")
         self._attempts = attempts
@@ -80,7 +79,7 @@ class Asker:
         if not pictures:
             return []
         stop = _Stop()
-        with ThreadPoolExecutor(min(self._parallel, len(different))) as pool:
+        with ThreadPoolExecutor(min(self.options.parallel, len(different))) as pool:
             futures = {jpeg: pool.submit(self._one, jpeg, task, stop) for jpeg in different}
             try:
                 answers = {jpeg: future.result() for jpeg, future in futures.items()}
@@ -99,7 +98,7 @@ class Asker:
 
     def _unit(self, task: str) -> Price:
         name = self.service.name
-        return self._prices.get(f"{name}.{task}") or self._prices[name]
+        return self.options.prices.get(f"{name}.{task}") or self.options.prices[name]
 
     def _cost(self, tokens: tuple[int, int] | None, request: Sequence[str]) -> int:
         unit = self._unit(request[0])
@@ -118,7 +117,7 @@ class Asker:
         with self._lock:
             known = self._known.get(picture)
         if known is None:
-            known = self._ledger.answers(picture, model)
+            known = self.ledger.answers(picture, model)
         if task not in known:
             missing = [one for one in self.tasks if one not in known]
             for request in self.service.requests(missing):
@@ -158,24 +157,24 @@ class Asker:
             time.sleep(PAUSE_S)
         if stop.is_set():
             raise CloudUnavailable("another request ended the run")
-        number = self._ledger.set_aside(self.service.name, self._most(request))
+        number = self.ledger.set_aside(self.service.name, self._most(request))
         try:
             asked = self.service.ask(jpeg, request)
         except CloudUnavailable as error:
             if not error.charged:
-                self._ledger.give_back(number)
+                self.ledger.give_back(number)
             raise
         except PictureRefused as error:
             answers = {task: {"refused": str(error)} for task in request}
             if not error.charged:
-                self._ledger.give_back(number)
+                self.ledger.give_back(number)
                 return answers
             # Paid for, so noted like an answer: the same picture would be refused again.
             cost = self._cost(error.tokens, request)
         else:
             cost, told = self._cost(asked.tokens, request), {"refused": f"{self.service.source} said nothing to it"}
             answers = {task: asked.answers.get(task, told) for task in request}
-        self._ledger.settle(number, cost, picture, self.service.fingerprint, answers)
+        self.ledger.settle(number, cost, picture, self.service.fingerprint, answers)
         return answers
 
 

@@ -108,9 +108,6 @@ class GoogleVision:
         # Words for likelihoods are no measure that a threshold was meant for.
         return [tag for tag in _READERS[task](self, answer) if tag.confidence >= least or task == "moderation"]
 
-    def caption(self, answer: Raw, least: float) -> str:
-        raise NotImplementedError("Google Cloud Vision makes no captions")
-
     def _objects(self, found: Raw) -> list[Tag]:
         tags = []
         for one in found:

@@ -103,9 +103,6 @@ class Rekognition:
     def tags(self, task: str, answer: Raw, least: float) -> list[Tag]:
         return [tag for tag in _READERS[task](self, answer) if tag.confidence >= least]
 
-    def caption(self, answer: Raw, least: float) -> str:
-        raise NotImplementedError("Rekognition makes no captions")
-
     def _objects(self, labels: Raw) -> list[Tag]:
         return [
             self._tag(TagKind.OBJECT, label["Name"], instance.get("Confidence", label["Confidence"]), _box(instance))

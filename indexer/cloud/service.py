@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from search.errors import Unavailable
 from search.types import Tag
@@ -86,8 +86,13 @@ class Service(Protocol):
         """Read the answer to a task, `captions` aside; ``least`` is the least confidence to keep."""
         ...
 
+
+@runtime_checkable
+class Captions(Protocol):
+    """What a service that does the task `captions` can do beside."""
+
     def caption(self, answer: Raw, least: float) -> str:
-        """Read the answer to the task `captions`."""
+        """Read the answer to that task."""
         ...
 
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from PIL import Image
 
 from indexer.cloud.ledger import MICRO, Ledger
-from indexer.cloud.service import PictureRefused, Service
+from indexer.cloud.service import Captions, PictureRefused, Service
 from search.errors import ConfigError, ModelUnavailable
 from search.profile_file import CLOUD, CloudOptions, ModelSpec, ProfileChoice
 from search.types import Matrix, Tag, TagKind
@@ -18,6 +18,8 @@ from search.types import Matrix, Tag, TagKind
 if TYPE_CHECKING:
     from indexer.cloud.asking import Asker
 
+Read = TypeVar("Read")
+CAPTIONS = "captions"
 KINDS = {
     "objects": frozenset({TagKind.OBJECT}),
     "classes": frozenset({TagKind.CLASS}),
@@ -26,50 +28,49 @@ KINDS = {
 }
 
 
-class CloudTagger:
-    """Satisfies `search.protocols.Tagger`."""
+class CloudTask:
+    """A task of one service."""
 
     def __init__(self, asker: Asker, task: str, threshold: float | None) -> None:
         self.asker = asker
         self._task = task
         self._least = asker.service.least if threshold is None else threshold
         self.source = asker.service.source
-        self.kinds = KINDS[task]
         self.fingerprint = f"{asker.service.fingerprint} {task} {self._least:g}"
         self.side = asker.service.side
         self.refused: dict[int, str] = {}
         """Of the last call: why the service said nothing, by the picture's place."""
 
-    def tag(self, images: Sequence[Image.Image], vectors: Matrix) -> list[list[Tag]]:  # noqa: ARG002
+    def _read(self, images: Sequence[Image.Image], read: Callable[[Any], Read], nothing: Read) -> list[Read]:
+        """Return what is read in the answer to each picture; ``nothing`` where the service gave none."""
         answers = self.asker.answers(images, self._task)
-        self.refused = _refused(answers)
-        service, least = self.asker.service, self._least
-        return [
-            [] if i in self.refused else service.tags(self._task, answer, least) for i, answer in enumerate(answers)
-        ]
+        self.refused = {i: str(answer) for i, answer in enumerate(answers) if isinstance(answer, PictureRefused)}
+        return [nothing if i in self.refused else read(answer) for i, answer in enumerate(answers)]
 
 
-class CloudCaptioner:
+class CloudTagger(CloudTask):
+    """Satisfies `search.protocols.Tagger`."""
+
+    def __init__(self, asker: Asker, task: str, threshold: float | None) -> None:
+        super().__init__(asker, task, threshold)
+        self.kinds = KINDS[task]
+
+    def tag(self, images: Sequence[Image.Image], vectors: Matrix) -> list[list[Tag]]:  # noqa: ARG002
+        service = self.asker.service
+        return self._read(images, lambda answer: service.tags(self._task, answer, self._least), [])
+
+
+class CloudCaptioner(CloudTask):
     """Satisfies `search.protocols.Captioner`."""
 
     def __init__(self, asker: Asker, threshold: float | None) -> None:
-        self.asker = asker
-        self._least = asker.service.least if threshold is None else threshold
-        self.source = asker.service.source
-        self.fingerprint = f"{asker.service.fingerprint} captions {self._least:g}"
-        self.side = asker.service.side
-        self.refused: dict[int, str] = {}
-        """Of the last call: why the service said nothing, by the picture's place."""
+        super().__init__(asker, CAPTIONS, threshold)
+        if not isinstance(asker.service, Captions):
+            raise ConfigError(f"{asker.service.name} makes no captions")
+        self._service: Captions = asker.service
 
     def caption(self, images: Sequence[Image.Image], tags: Sequence[Sequence[Tag]]) -> list[str]:  # noqa: ARG002
-        answers = self.asker.answers(images, "captions")
-        self.refused = _refused(answers)
-        service, least = self.asker.service, self._least
-        return ["" if i in self.refused else service.caption(answer, least) for i, answer in enumerate(answers)]
-
-
-def _refused(answers: Sequence[Any]) -> dict[int, str]:
-    return {i: str(answer) for i, answer in enumerate(answers) if isinstance(answer, PictureRefused)}
+        return self._read(images, lambda answer: self._service.caption(answer, self._least), "")
 
 
 class Clouds:
@@ -80,12 +81,12 @@ class Clouds:
         self._askers: dict[ModelSpec, Asker] = {}
 
     def tagger(self, task: str, spec: ModelSpec) -> CloudTagger:
-        return CloudTagger(self.asker(spec), task, spec.threshold)
+        return CloudTagger(self._asker(spec), task, spec.threshold)
 
     def captioner(self, spec: ModelSpec) -> CloudCaptioner:
-        return CloudCaptioner(self.asker(spec), spec.threshold)
+        return CloudCaptioner(self._asker(spec), spec.threshold)
 
-    def asker(self, spec: ModelSpec) -> Asker:
+    def _asker(self, spec: ModelSpec) -> Asker:
         """Return who asks the service that a task names. Raises ModelUnavailable where its client is not installed."""
         for known, asker in self._askers.items():
             if _group(known) == _group(spec):
@@ -98,27 +99,20 @@ class Clouds:
         except ImportError as error:
             raise ModelUnavailable(f"{spec.library} needs its client: run `pip install 'snapseek[cloud]'`") from error
         asker = self._askers[spec] = Asker(
-            service, tasks, self.ledger, self.options, attempts=spec.attempts, pause_s=spec.pause_s
+            service, tasks, self._ledger, self._options, attempts=spec.attempts, pause_s=spec.pause_s
         )
         return asker
 
-    @property
-    def options(self) -> CloudOptions:
+    @cached_property
+    def _options(self) -> CloudOptions:
         if self._choice.tasks.cloud is None:
             raise ConfigError("cloud services are for profiles with a table [cloud]")
         return self._choice.tasks.cloud
 
     @cached_property
-    def ledger(self) -> Ledger:
-        budget = round(self.options.budget * MICRO)
-        return Ledger(ledger_path(self._choice), budget=budget, currency=self.options.currency)
-
-    def askers(self) -> list[Asker]:
-        """Return who asks each service of the profile."""
-        for _, spec in self._choice.tasks.items():
-            if is_cloud(spec):
-                self.asker(spec)
-        return list(self._askers.values())
+    def _ledger(self) -> Ledger:
+        budget = round(self._options.budget * MICRO)
+        return Ledger(ledger_path(self._choice), budget=budget, currency=self._options.currency)
 
 
 def ledger_path(choice: ProfileChoice) -> Path:

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import json
-import os
-import tempfile
 from collections.abc import Mapping
 
 from search.encoders.converted import kept_in
+from search.whole_files import write_whole
 
 FILE = "runtimes.json"
 
@@ -26,10 +25,7 @@ def chosen(fingerprint: str, which: str) -> Choice:
 def keep(fingerprint: str, choices: Mapping[str, Choice]) -> None:
     """Use these from now on for a space's towers on this machine."""
     everything = {**_all(), fingerprint: dict(choices)}
-    descriptor, draft = tempfile.mkstemp(prefix=f".{FILE}-", dir=kept_in())
-    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-        json.dump(everything, file, indent=1)
-    os.replace(draft, kept_in() / FILE)
+    write_whole(kept_in() / FILE, json.dumps(everything, indent=1).encode())
 
 
 def _all() -> dict[str, dict[str, Choice]]:

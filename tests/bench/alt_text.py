@@ -21,7 +21,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from alt_pages import Page, write_pages
 
 from indexer.alt_text.checking import Finding, look_through
-from indexer.alt_text.documents import read
+from indexer.alt_text.documents import parsed, read
 from indexer.alt_text.pictures import Syntax
 from indexer.alt_text.seeing import seeing
 from search.config import load_config
@@ -65,8 +65,7 @@ def measure(folder: Path, photos: list[Path], count: int) -> dict[str, Any]:
 
 def paired(page: Page, source: bytes, found: dict[Any, Finding]) -> list[tuple[Any, Finding | None]]:
     """Return each case of a page with what was found there."""
-    (folder := Path(tempfile.mkdtemp())).joinpath(page.path.name).write_bytes(source)
-    document = read(folder / page.path.name)
+    document = parsed(page.path, source)
     assert len(document.pictures) == len(page.cases), (page.path, document.pictures, page.cases)
     places = [document.place(picture.start) for picture in document.pictures]
     return [(case, found.get((page.path, *place))) for case, place in zip(page.cases, places, strict=True)]

@@ -7,18 +7,17 @@ picture and what has to be loaded.
 from __future__ import annotations
 
 import argparse
-import base64
 import json
 import statistics
 import sys
 import tempfile
 from pathlib import Path
-from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import numpy as np
 from libraries import index
+from looking import looked
 from playwright.sync_api import Page, sync_playwright
 from processes import serving
 
@@ -28,21 +27,6 @@ from search.config import load_config
 from search.encoders.lite import LiteEncoder
 
 LEAST = 0.995
-LOOK = """async (picture) => {
-  const file = new File([Uint8Array.from(atob(picture), (one) => one.charCodeAt(0))], "a");
-  window.looking ??= new Worker("/browser/look-worker.js", { type: "module" });
-  return new Promise((done) => {
-    window.looking.onmessage = ({ data }) => done(data);
-    window.looking.postMessage({ number: 1, file });
-  });
-}"""
-
-
-def looked(page: Page, path: Path) -> dict[str, Any]:
-    """Return what the browser makes of a picture."""
-    result: dict[str, Any] = page.evaluate(LOOK, base64.b64encode(path.read_bytes()).decode())
-    assert "error" not in result, result
-    return result
 
 
 def cosines(page: Page, photos: list[Path]) -> list[tuple[float, float]]:
@@ -51,7 +35,8 @@ def cosines(page: Page, photos: list[Path]) -> list[tuple[float, float]]:
     rows = []
     for photo in photos:
         ours = encoder.encode_images([decode_file(str(photo), encoder.side, limits).image()])[0]
-        theirs = looked(page, photo)
+        theirs = looked(page, photo.read_bytes())
+        assert "error" not in theirs, theirs
         rows.append((float(np.asarray(theirs["vector"], np.float32) @ ours), theirs["milliseconds"]))
     return rows
 

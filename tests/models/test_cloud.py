@@ -27,7 +27,6 @@ from PIL import Image
 from api.cli import main
 from indexer.cloud.ledger import MICRO, BudgetReached, Ledger
 from indexer.cloud.service import CloudUnavailable
-from indexer.cloud.taggers import Clouds
 from indexer.lookup import PictureLookup
 from indexer.pool import DecodePool
 from indexer.profiles import open_profile
@@ -476,9 +475,7 @@ def test_a_missing_key_says_where_it_belongs(tmp_path: Path, monkeypatch: pytest
     monkeypatch.delenv("AZURE_VISION_KEY")
     with pytest.raises(CloudUnavailable, match="AZURE_VISION_KEY"):
         said(a_profile(tmp_path, "azure-vision", "http://127.0.0.1:9"), "classes")
-    assert [asker.tasks for asker in Clouds(read_profile(str(tmp_path / "mine.toml"))).askers()] == [
-        TASKS["azure-vision"]
-    ]
+    assert [asker.tasks for asker in open_profile(str(tmp_path / "mine.toml")).askers] == [TASKS["azure-vision"]]
 
 
 def test_the_example_of_the_page_runs_as_it_stands_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import base64
 import re
 import shlex
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 from click.testing import CliRunner
-from conftest import DESK, FLAGS, PHONE
+from conftest import DESK, PHONE
 from libraries import a_library
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from looking import looked
+from playwright.sync_api import Browser, Page, expect
 from processes import Server, serving
 from starlette.testclient import TestClient
 
@@ -30,14 +29,6 @@ from search.errors import ConfigError
 from search.services import open_services
 
 PAGE = Path(__file__).parents[2] / "docs" / "browser.md"
-LOOK = """async (picture) => {
-  const file = new File([Uint8Array.from(atob(picture), (one) => one.charCodeAt(0))], "a");
-  window.looking ??= new Worker("/browser/look-worker.js", { type: "module" });
-  return new Promise((done) => {
-    window.looking.onmessage = ({ data }) => done(data);
-    window.looking.postMessage({ number: 1, file });
-  });
-}"""
 
 
 @pytest.fixture(scope="module")
@@ -58,14 +49,6 @@ def server(exported: Config, tmp_path_factory: pytest.TempPathFactory) -> Iterat
         yield server
 
 
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=FLAGS)
-        yield browser
-        browser.close()
-
-
 def photo(config: Config, name: str) -> Path:
     return config.data.with_name("photos") / name
 
@@ -84,11 +67,11 @@ def test_a_browser_makes_the_vectors_of_the_library(browser: Browser, server: Se
     for name in ("pets/chelsea.png", "rocket.jpg", "people/astronaut.png", "motorcycle_left.png", "coins.png"):
         path = photo(exported, name)
         ours = encoder.encode_images([decode_file(str(path), encoder.side, Limits(10**9, 10**9)).image()])[0]
-        theirs: dict[str, Any] = page.evaluate(LOOK, base64.b64encode(path.read_bytes()).decode())
+        theirs = looked(page, path.read_bytes())
         assert "error" not in theirs, theirs
         assert theirs["space"] == encoder.space.fingerprint
         assert float(np.asarray(theirs["vector"], np.float32) @ ours) >= 0.99, name
-    broken = page.evaluate(LOOK, base64.b64encode(b"no picture").decode())
+    broken = looked(page, b"no picture")
     assert "error" in broken
     page.context.close()
 
