@@ -1,5 +1,6 @@
 """The distribution: what lies in the wheel, what the lock pins, what must not be in the repository."""
 
+import os
 import re
 import subprocess
 import sys
@@ -53,6 +54,31 @@ def test_importing_the_core_loads_no_heavy_library() -> None:
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT, encoding="utf-8"
     )
     assert not {"torch", "faiss", "openvino", "tokenizers", "PIL", "fastapi"} & set(done.stdout.split())
+
+
+def test_no_library_keeps_statistics_of_its_user(tmp_path: Path) -> None:
+    # OpenVINO wrote an identifier and a count of days to a home folder, and would have sent them.
+    code = """
+import sys
+from indexer.browser import nets
+from indexer.taggers import packaged_moderation
+from indexer.profiles import open_profile
+open_profile("lite").encoder.encode_texts(["a dog"])
+print([name for name in sys.modules if name.startswith("openvino_telemetry") and sys.modules[name] is not None])
+"""
+    environment = {name: value for name, value in os.environ.items() if name not in {"CI", "XDG_CACHE_HOME"}}
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        encoding="utf-8",
+        check=False,
+        env={**environment, "HOME": str(tmp_path)},
+    )
+    assert done.stdout == "[]\n", done.stderr
+    assert [path.name for path in tmp_path.iterdir()] == [".cache"]
+    assert [path.name for path in (tmp_path / ".cache").iterdir()] == ["snapseek"]
 
 
 @pytest.mark.parametrize("lock", ["requirements.lock", "requirements-core.lock", "requirements-bench.lock"])

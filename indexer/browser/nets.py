@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import numpy as np
-import openvino as ov
-from openvino import opset13 as ops
-from openvino.passes import ConstantFolding, Manager
 
 from indexer.browser.to_onnx import to_onnx
 from search.encoders.lite_vision import DETECTOR_SIDE, with_features
-from search.encoders.openvino_runtime import core
+from search.encoders.openvino_runtime import core, ov
 from search.weights.packaged import SSD_MOBILENET
+
+ops = ov.opset13
 
 
 def classifier() -> bytes:
@@ -35,7 +34,7 @@ def detector() -> bytes:
         named[name].output(0) for name in ("Postprocessor/convert_scores:0", "Postprocessor/Decode/transpose_1:0")
     ]
     cut = ov.Model(outputs, [pixels], "detector")
-    folding = Manager()
-    folding.register_pass(ConstantFolding())
+    folding = ov.passes.Manager()
+    folding.register_pass(ov.passes.ConstantFolding())
     folding.run_passes(cut)
     return bytes(to_onnx(cut, name="detector", half=True).SerializeToString())

@@ -11,9 +11,10 @@ from typing import Any
 
 import numpy as np
 import onnx
-import openvino as ov
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
+
+from search.encoders.openvino_runtime import ov
 
 OPSET = 17
 LEAST_HALVED = 1024

@@ -11,12 +11,11 @@ from collections.abc import Sequence
 from typing import ClassVar
 
 import numpy as np
-import openvino as ov
 from numpy.typing import NDArray
 from PIL import Image
 
 from search.encoders.converted import compiled
-from search.encoders.openvino_runtime import THROUGHPUT, core
+from search.encoders.openvino_runtime import THROUGHPUT, core, ov
 from search.errors import ModelUnavailable
 from search.profile_file import ModelSpec
 from search.types import Matrix, Tag, TagKind

@@ -9,9 +9,7 @@ import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-import openvino as ov
-
-from search.encoders.openvino_runtime import cache_folder, core
+from search.encoders.openvino_runtime import cache_folder, core, ov
 
 
 def converted(name: str, make: Callable[[Path], None]) -> Path:

@@ -9,13 +9,12 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
-import openvino as ov
 from numpy.typing import NDArray
 from PIL import Image
 
 from search.encoders.coco import COCO_LABELS
 from search.encoders.converted import compiled
-from search.encoders.openvino_runtime import THROUGHPUT, core
+from search.encoders.openvino_runtime import THROUGHPUT, core, ov
 from search.types import Box
 from search.weights.packaged import EFFICIENTNET, IMAGENET_LABELS, SSD_MOBILENET
 

@@ -7,10 +7,9 @@ import threading
 from collections.abc import Sequence
 
 import numpy as np
-import openvino as ov
 from tokenizers import Tokenizer
 
-from search.encoders.openvino_runtime import LATENCY, core
+from search.encoders.openvino_runtime import LATENCY, core, ov
 from search.types import Matrix
 from search.weights.packaged import MINILM, MINILM_TOKENIZER
 

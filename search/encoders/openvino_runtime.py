@@ -7,11 +7,15 @@ import os
 import sys
 from pathlib import Path
 
-# OpenVINO's converter and NNCF would send statistics; without this module, which they can do without, they do not.
+# OpenVINO, its converter and NNCF would keep and send statistics; without this module, which they can do without, they
+# do not. It must be so before OpenVINO is imported, so all that need OpenVINO have it from here.
 sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
 os.environ.setdefault("NNCF_CI", "1")
 
 import openvino as ov  # noqa: E402
+import openvino.passes  # noqa: E402
+
+__all__ = ["LATENCY", "THROUGHPUT", "cache_folder", "core", "ov"]
 
 THROUGHPUT = {"PERFORMANCE_HINT": "THROUGHPUT"}
 """For pictures: several at once, each on a core."""

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from search.encoders.converted import converted
-from search.encoders.openvino_runtime import LATENCY, core
+from search.encoders.openvino_runtime import LATENCY, core, ov
 from search.encoders.towers import Inputs, Tower, guarded
 from search.errors import ModelUnavailable
 from search.types import Matrix
@@ -48,8 +48,6 @@ def in_openvino(name: str, module: Callable[[], nn.Module], inputs: Inputs, prec
 
 
 def _convert(module: nn.Module, example: NDArray[Any]) -> Any:
-    import openvino as ov
-
     module = module.eval().float().cpu()
     dynamic = [-1, -1] if example.ndim == 2 else [-1, *example.shape[1:]]
     fast = torch.backends.mha.get_fastpath_enabled()
@@ -78,8 +76,6 @@ def _quantized(path: Path, examples: NDArray[Any]) -> Any:
 
 
 def _save(net: Any, folder: Path) -> None:
-    import openvino as ov
-
     ov.save_model(net, folder / FILE, compress_to_fp16=False)
 
 

@@ -466,8 +466,10 @@ try:
 except ModelUnavailable as error:
     print(error)
 """
-    done = subprocess.run([sys.executable, "-c", program], cwd=tmp_path, check=False, capture_output=True, text=True)
-    assert done.stderr == ""
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=tmp_path, check=False, capture_output=True, text=True, encoding="utf-8"
+    )
+    assert done.returncode == 0, done.stderr
     assert "pip install 'snapseek[cloud]'" in done.stdout
 
 

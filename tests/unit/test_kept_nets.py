@@ -2,13 +2,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
-import openvino as ov
 import pytest
-from openvino import opset13
 
 from search.encoders.converted import compiled
 from search.encoders.kept_vectors import kept_vectors
-from search.encoders.openvino_runtime import LATENCY, core
+from search.encoders.openvino_runtime import LATENCY, core, ov
 
 
 @pytest.fixture
@@ -21,8 +19,8 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 
 def doubled() -> ov.Model:
     """A net whose nodes are named anew each time, as those of one that is changed after it is read."""
-    given = opset13.parameter([1, 8], np.float32)
-    return ov.Model([opset13.multiply(given, opset13.constant(np.float32(2)))], [given])
+    given = ov.opset13.parameter([1, 8], np.float32)
+    return ov.Model([ov.opset13.multiply(given, ov.opset13.constant(np.float32(2)))], [given])
 
 
 def test_a_changed_net_is_compiled_once_for_all_starts(cache: Path) -> None:
