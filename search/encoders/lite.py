@@ -2,7 +2,7 @@
 
 An image is the sum of two unit vectors among sentence embeddings:
 
-- ConSE (Norouzi et al., ICLR 2014): the mean embedding of its twenty likeliest labels, weighted by the root of their
+- ConSE (Norouzi et al., ICLR 2014): the mean embedding of its 25 likeliest labels, weighted by the root of their
   probability, with the objects that were found beside them;
 - an adapter in the manner of LiT (Zhai et al., CVPR 2022), here a ridge regression from the nets' outputs to the mean
   embedding of the picture's captions.
@@ -36,11 +36,12 @@ strictly by name)."""
 PREPROCESSING = "2"
 """Raised whenever the way from a picture or text to the nets, or from the nets to a vector, changes."""
 
-CONSE_LABELS = 20
+CONSE_LABELS = 25
 OBJECT_WEIGHT = 1.0
 CONSE_WEIGHT = 1.5
 """Of the ConSE vector beside the adapter's. These three were chosen among 180 settings by five-fold validation on the
-326 COCO photos (docs/adr/0005): 20 labels by the root of their probability, objects as much as all classes."""
+326 COCO photos (docs/adr/0005): 20 labels by the root of their probability, objects as much as all classes; 25 since
+equally likely labels share the places that are left."""
 
 
 class LiteEncoder:
@@ -75,9 +76,13 @@ class LiteEncoder:
         classes, objects = self.label_vectors_of_nets
         rows = []
         for analysis in analyses:
-            # Probabilities are of 8 bits, so many are equal: which of these count must not depend on the machine.
-            best = np.argsort(-analysis.classes, kind="stable")[:CONSE_LABELS]
+            # Probabilities are of 8 bits, so many labels are as likely as the last one that counts. Which of them a
+            # sort puts first is an accident of the machine, so all of them share the places that are left.
+            last = np.sort(analysis.classes)[-CONSE_LABELS]
+            best = np.flatnonzero(analysis.classes >= last)
+            above = int(np.count_nonzero(analysis.classes > last))
             weights = np.sqrt(analysis.classes[best])
+            weights[analysis.classes[best] == last] *= (CONSE_LABELS - above) / (len(best) - above)
             row = unit(weights @ classes[best] / max(float(weights.sum()), 1e-6))
             strongest: dict[str, float] = {}
             for found in reversed(analysis.detections):

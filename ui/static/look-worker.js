@@ -176,12 +176,16 @@ function joined(classes, features, found, { manifest, table }) {
     const centred = value - table.input_mean[row];
     for (let at = 0; at < dim; at++) adapted[at] += centred * table.weights[row * dim + at];
   });
-  const best = classes.map((value, at) => at).sort((a, b) => classes[b] - classes[a]).slice(0, manifest.conse_labels);
+  // As in search/encoders/lite.py: labels as likely as the last one that counts share the places that are left.
+  const last = [...classes].sort((a, b) => b - a)[manifest.conse_labels - 1];
+  const above = classes.filter((value) => value > last).length;
+  const share = (manifest.conse_labels - above) / classes.filter((value) => value === last).length;
+  const weights = classes.map((value) => (value < last ? 0 : Math.sqrt(value) * (value > last ? 1 : share)));
   let conse = new Float64Array(dim);
-  for (const row of best) {
-    for (let at = 0; at < dim; at++) conse[at] += Math.sqrt(classes[row]) * table.classes[row * dim + at];
-  }
-  const sum = Math.max(1e-6, best.reduce((total, row) => total + Math.sqrt(classes[row]), 0));
+  weights.forEach((weight, row) => {
+    if (weight > 0) for (let at = 0; at < dim; at++) conse[at] += weight * table.classes[row * dim + at];
+  });
+  const sum = Math.max(1e-6, weights.reduce((total, weight) => total + weight, 0));
   conse = unit(Array.from(conse, (value) => value / sum));
   for (const [label, score] of strongest) {
     const row = names.indexOf(label);
