@@ -99,14 +99,14 @@ class Costs:
 
 # Fitted by `make bench` (tests/bench/vectors_costs.py --write), on two cores:
 COSTS = Costs(
-    exact=0,
-    exact_row=0.159,
-    gather=338,
-    gather_row=0.0509,
-    cells=2.73e03,
-    cells_row=0.00907,
-    mask_row=0.000643,
-    test_row=0.0168,
+    exact=138,
+    exact_row=0.405,
+    gather=1.17e+03,
+    gather_row=0.112,
+    cells=3.43e+03,
+    cells_row=0.0388,
+    mask_row=0.00805,
+    test_row=0.0234,
 )
 
 

@@ -28,7 +28,7 @@ Bits = NDArray[np.uint8]
 Estimates = tuple[NDArray[np.int64], Scores]
 """Row numbers, and what their inner product is about."""
 
-QUERY_BITS = 8
+QUERY_BITS = 4
 SEGMENT = 131_072
 """Rows of a segment, at most: large enough to be worth a call, small enough to be shared between cores."""
 CHUNK = 16_384
@@ -44,7 +44,7 @@ COVERED = 0.99
 """Share of the true neighbours of rows that lie in the cells that are searched at first."""
 LEAST_SHARE = 0.1
 """So much of an index is searched at least: queries need not be as near to a cell as rows are."""
-COUNTED = 8192
+COUNTED = 2048
 """Wanted rows, about, that are looked at to know how many of them each cell holds."""
 THIN = 10
 """Neighbours are sought among all rows, and among one in so many: what a filter lets through."""
