@@ -101,9 +101,9 @@ class Costs:
 COSTS = Costs(
     exact=138,
     exact_row=0.405,
-    gather=1.17e+03,
+    gather=1.17e03,
     gather_row=0.112,
-    cells=3.43e+03,
+    cells=3.43e03,
     cells_row=0.0388,
     mask_row=0.00805,
     test_row=0.0234,

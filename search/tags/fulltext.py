@@ -10,7 +10,7 @@ from __future__ import annotations
 import sqlite3
 import threading
 from collections import OrderedDict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -30,8 +30,9 @@ KEPT_ROWS = 30_000_000
 """Scores that are kept in all, at eight bytes; words that were not asked for longest go first."""
 STEMS = 100_000
 """Words whose stems are remembered."""
-OUTDATED = 0.01
-"""Share of a word's images that may have changed before its scores are all asked for anew."""
+OUTDATED = 0.05
+"""Share of all images that may have been written, and by which those with a word may have become more or fewer, before
+its scores are all asked for anew."""
 RUNS, GAP = 32, 256
 """Changed images are asked for in so many runs of ordinals at most, which may hold gaps of that length."""
 
@@ -44,6 +45,10 @@ class Kept:
     scores: Scores
     changed: BitMap
     """Images that were written since; what is said of them here does not count."""
+    at_first: int = 0
+    """How many images held the word when all scores were asked for, if some were asked for since."""
+    since: int = 0
+    """How many were written between then and the last time that some were."""
 
 
 class WordScores:
@@ -92,16 +97,7 @@ class WordScores:
         found = [(ordinals, scores) for ordinals, scores in found if len(ordinals)]
         if not found:
             return np.empty(0, np.uint32), np.empty(0, np.float32)
-        sums = np.zeros(max(int(ordinals[-1]) for ordinals, _ in found) + 1, np.float64)
-        for ordinals, scores in found:
-            sums[ordinals] += scores
-        if allowed is not None:
-            inside = ordinals_of(allowed)
-            inside = inside[: np.searchsorted(inside, len(sums))]
-            among = inside[sums[inside] > 0]
-        else:
-            among = np.flatnonzero(sums).astype(np.uint32)
-        return _best(among, sums[among].astype(np.float32), k)
+        return _best(*_summed(found, allowed, k), k)
 
     def _of(self, connection: sqlite3.Connection, word: str) -> tuple[Ordinals, Scores]:
         """Return the images that hold a word, ascending, and the BM25 of each."""
@@ -110,15 +106,17 @@ class WordScores:
             kept, changes = self._kept.get(stem), self._changes
             if kept is not None:
                 self._kept.move_to_end(stem)
+            unchanged = self._unchanged
         if kept is not None:
             if not kept.changed:
                 return kept.ordinals, kept.scores
-            runs = _runs(kept.changed)
-            if len(kept.changed) <= OUTDATED * len(kept.ordinals) and len(runs) <= RUNS:
-                return _mended(connection, word, kept, runs)
+            mended = _mended(connection, word, kept, unchanged)
+            if mended is not None:
+                self._keep(stem, mended, changes)
+                return mended.ordinals, mended.scores
         ordinals, scores = asked(connection, word)
         if len(ordinals) >= KEPT_FROM:
-            self._keep(stem, Kept(ordinals, scores, self._unchanged), changes)
+            self._keep(stem, Kept(ordinals, scores, unchanged), changes)
         return ordinals, scores
 
     def _stem(self, connection: sqlite3.Connection, word: str) -> str:
@@ -187,19 +185,94 @@ def common(connection: sqlite3.Connection, images: int) -> Iterator[tuple[str, K
             yield stem, Kept(ordinals, scores, BitMap())
 
 
-def _mended(
-    connection: sqlite3.Connection, word: str, kept: Kept, runs: list[tuple[int, int]]
-) -> tuple[Ordinals, Scores]:
-    """Return what is kept of a word, with the images that were written since as they are now."""
-    stays = ~np.isin(kept.ordinals, ordinals_of(kept.changed), assume_unique=True)
-    parts = [(kept.ordinals[stays], kept.scores[stays])]
+def _summed(found: Sequence[tuple[Ordinals, Scores]], allowed: BitMap | None, k: int) -> tuple[Ordinals, Scores]:
+    """Return images with the sum of their scores, in any order: all that may be among the k best.
+
+    Rare words come first, which score most. Once k images have more than all words that are left can add, only what
+    those add to images that may still be among the best is looked up (MaxScore: Turtle and Flood, 1995).
+    """
+    images = max(int(ordinals[-1]) for ordinals, _ in found) + 1
+    if allowed is not None:
+        found = _within(found, allowed, images)
+    found = sorted(found, key=lambda one: -float(one[1].max()))
+    most = [float(scores.max()) for _, scores in found]
+    sums = np.zeros(images, np.float32)
+    passed: list[NDArray[np.intp]] = []
+    least = 0.0
+    for number, (ordinals, scores) in enumerate(found):
+        if sum(len(some) for some, _ in found[number:]) > sum(map(len, passed)):
+            more = sum(most[number:]) * (1 + 1e-5)
+            least = max(least, _least(sums, passed[-1:], k))
+            if least > more:
+                among, so_far = _from(sums, passed, least - more)
+                return among, _with_the_rest(among, so_far, found[number:])
+        passed.append(ordinals.astype(np.intp))
+        np.add.at(sums, passed[-1], scores)
+    return _from(sums, passed, _least(sums, passed, k))
+
+
+def _within(found: Sequence[tuple[Ordinals, Scores]], allowed: BitMap, images: int) -> list[tuple[Ordinals, Scores]]:
+    inside = ordinals_of(allowed)
+    mask = np.zeros(images, bool)
+    mask[inside[: np.searchsorted(inside, images)].astype(np.intp)] = True
+    kept = [(mask[ordinals], ordinals, scores) for ordinals, scores in found]
+    return [(ordinals[some], scores[some]) for some, ordinals, scores in kept if some.any()]
+
+
+def _least(sums: Scores, lists: Sequence[NDArray[np.intp]], k: int) -> float:
+    """Return a score that k images of some lists have at least, or 0.
+
+    All sums are not looked through for that: the lists are shorter.
+    """
+    found = 0.0
+    for some in lists:
+        if len(some) >= k:
+            values = sums[some]
+            found = max(found, float(np.partition(values, len(values) - k)[len(values) - k]))
+    return found
+
+
+def _from(sums: Scores, lists: Sequence[NDArray[np.intp]], least: float) -> tuple[Ordinals, Scores]:
+    """Return the images of some lists with such a sum at least, each once. The sums are spent by that."""
+    parts = [(np.empty(0, np.intp), np.empty(0, np.float32))]
+    for some in lists:
+        values = sums[some]
+        here = (values >= least) & (values > 0)
+        parts.append((some[here], values[here]))
+        sums[some[here]] = 0
+    return np.concatenate([one for one, _ in parts]).astype(np.uint32), np.concatenate([one for _, one in parts])
+
+
+def _with_the_rest(among: Ordinals, sums: Scores, rest: Sequence[tuple[Ordinals, Scores]]) -> Scores:
+    for ordinals, scores in rest:
+        at = np.minimum(np.searchsorted(ordinals, among), len(ordinals) - 1)
+        sums += np.where(ordinals[at] == among, scores[at], np.float32(0))
+    return sums
+
+
+def _mended(connection: sqlite3.Connection, word: str, kept: Kept, unchanged: BitMap) -> Kept | None:
+    """Return what is kept of a word with the images that were written since as they are now, or None.
+
+    None where that is no less work than to ask for all, or where the scores that stay are of too different a library:
+    how long its texts are on average, and above all how many images hold the word.
+    """
+    changed, runs = ordinals_of(kept.changed), _runs(kept.changed)
+    images = max(int(kept.ordinals[-1]), int(changed[-1])) + 1
+    since = kept.since + len(changed)
+    if len(runs) > RUNS or since > OUTDATED * images:
+        return None
+    at = np.searchsorted(kept.ordinals, changed)
+    at = at[kept.ordinals[np.minimum(at, len(kept.ordinals) - 1)] == changed]
+    ordinals, scores = np.delete(kept.ordinals, at), np.delete(kept.scores, at)
     for first, last in runs:
-        ordinals, scores = asked(connection, word, first, last)
-        new = np.isin(ordinals, ordinals_of(kept.changed), assume_unique=True)
-        parts.append((ordinals[new], scores[new]))
-    ordinals = np.concatenate([part for part, _ in parts])
-    order = np.argsort(ordinals, kind="stable")
-    return ordinals[order], np.concatenate([part for _, part in parts])[order]
+        found, theirs = asked(connection, word, first, last)
+        new = np.isin(found, changed, assume_unique=True)
+        place = np.searchsorted(ordinals, found[new])
+        ordinals, scores = np.insert(ordinals, place, found[new]), np.insert(scores, place, theirs[new])
+    at_first = kept.at_first or len(kept.ordinals)
+    if abs(len(ordinals) - at_first) > OUTDATED * at_first or not len(ordinals):
+        return None
+    return Kept(ordinals, scores, unchanged, at_first, since)
 
 
 def _runs(changed: BitMap) -> list[tuple[int, int]]:
@@ -214,7 +287,10 @@ def _runs(changed: BitMap) -> list[tuple[int, int]]:
 def _best(ordinals: Ordinals, scores: Scores, k: int) -> tuple[Ordinals, Scores]:
     if k < len(scores):
         least = np.partition(scores, len(scores) - k)[len(scores) - k]
-        first: NDArray[np.intp] = np.flatnonzero(scores >= least)
+        above = np.flatnonzero(scores > least)
+        equal = np.flatnonzero(scores == least)
+        lowest = np.argpartition(ordinals[equal], k - len(above) - 1)[: k - len(above)]
+        first: NDArray[np.intp] = np.concatenate([above, equal[lowest]])
         ordinals, scores = ordinals[first], scores[first]
-    order = np.argsort(-scores, kind="stable")[:k]
+    order = np.lexsort((ordinals, -scores))
     return ordinals[order], scores[order]

@@ -9,8 +9,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 from helpers import an_image
+from hypothesis import given
+from hypothesis import strategies as st
 from pyroaring import BitMap
 
+from search.bitmaps import bitmap_of
 from search.tags import fulltext
 from search.tags.sqlite_store import SqliteTagStore
 from search.types import Filter
@@ -123,3 +126,60 @@ def test_words_that_were_not_asked_for_longest_go_first(store: SqliteTagStore, m
     for word in ("dog", "cat", "jpg"):
         store.search_text(word, filter=Filter(), k=5)
     assert list(store._words._kept) == ["jpg"]
+
+
+@given(
+    seed=st.integers(0, 2**32 - 1),
+    words=st.lists(st.tuples(st.floats(0.001, 1.0), st.sampled_from([0.5, 1.0, 9.0])), min_size=1, max_size=5),
+    k=st.integers(1, 60),
+    share=st.sampled_from([None, 0.0, 0.02, 0.5]),
+)
+def test_the_best_sums_are_found_without_adding_all_up(
+    seed: int, words: list[tuple[float, float]], k: int, share: float | None
+) -> None:
+    rng = np.random.default_rng(seed)
+    found, every = [], np.zeros(400)
+    for often, most in words:
+        ordinals = np.flatnonzero(rng.random(400) < often).astype(np.uint32)
+        scores = (np.ceil(rng.random(len(ordinals)) * 3) / 3 * most).astype(np.float32)  # many are equal
+        every[ordinals] += scores
+        found += [(ordinals, scores)] if len(ordinals) else []
+    allowed = None if share is None else bitmap_of(np.flatnonzero(rng.random(500) < share))
+    if not found:
+        return
+    ordinals, scores = fulltext._best(*fulltext._summed(found, allowed, k), k)
+    expected = [n for n in range(400) if every[n] > 0 and (allowed is None or n in allowed)]
+    expected = sorted(expected, key=lambda n: (-round(every[n], 3), n))[:k]
+    assert every[ordinals] == pytest.approx(every[expected], rel=1e-5)
+    assert scores == pytest.approx(every[ordinals], rel=1e-5)
+    assert len(set(ordinals.tolist())) == len(ordinals)
+
+
+def test_what_was_asked_for_anew_is_kept(store: SqliteTagStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    store.search_text("dog", filter=Filter(), k=5)
+    store.upsert([image(number, "dog") for number in range(120, 125)])
+    asked = []
+    from_rows = fulltext.asked
+    monkeypatch.setattr(fulltext, "asked", lambda *args: asked.append(args[1:]) or from_rows(*args))
+    for _ in range(2):
+        found, _ = store.search_text("dog", filter=Filter(), k=500)
+    assert sorted(found.tolist()) == sorted(from_table(store, "dog", 500))
+    assert asked[0] == ("dog", 120, 124)
+    assert len([args for args in asked if len(args) == 3]) == 1, "the second time nothing is"
+
+
+def test_a_word_that_many_more_images_hold_is_asked_for_anew(
+    store: SqliteTagStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fulltext, "OUTDATED", 0.2)
+    store.search_text("zebra", filter=Filter(), k=5)
+    store.upsert([an_image(ordinal=n, caption="a zebra") for n in range(200, 210)])
+    store.search_text("zebra", filter=Filter(), k=5)  # ten hold it: kept from here on
+    store.upsert([an_image(ordinal=n, caption="a zebra") for n in range(210, 220)])
+    asked = []
+    from_rows = fulltext.asked
+    monkeypatch.setattr(fulltext, "asked", lambda *args: asked.append(args[1:]) or from_rows(*args))
+    found, scores = store.search_text("zebra", filter=Filter(), k=500)
+    assert [args for args in asked if len(args) == 1] == [("zebra",)]
+    assert len(found) == 20
+    assert len(set(scores.tolist())) == 1, "all by how many hold the word now"
