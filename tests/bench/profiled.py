@@ -29,7 +29,7 @@ LEAST = 0.01
 WARM = 20
 
 QUERY_STAGES = {
-    "the text's vector": r"encode_texts",
+    "the text's vector": r"\(search/encoders/|encode_texts",
     "vectors": r"\(search/vectors/",
     "words": r"\(search/(vocabulary|thesaurus|nouns|words|literals)|search_text|fulltext",
     "relevance": r"\(search/(relevance|calibration)",
