@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pyroaring import BitMap
 
-from search.bitmaps import ordinals_of
+from search.bitmaps import mask_of, ordinals_of
 from search.tags.postings import WEIGHTS
 from search.types import Ordinals, Scores
 from search.words import telling_words
@@ -212,9 +212,7 @@ def _summed(found: Sequence[tuple[Ordinals, Scores]], allowed: BitMap | None, k:
 
 
 def _within(found: Sequence[tuple[Ordinals, Scores]], allowed: BitMap, images: int) -> list[tuple[Ordinals, Scores]]:
-    inside = ordinals_of(allowed)
-    mask = np.zeros(images, bool)
-    mask[inside[: np.searchsorted(inside, images)].astype(np.intp)] = True
+    mask = mask_of(allowed, images)
     kept = [(mask[ordinals], ordinals, scores) for ordinals, scores in found]
     return [(ordinals[some], scores[some]) for some, ordinals, scores in kept if some.any()]
 

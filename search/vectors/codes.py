@@ -44,8 +44,6 @@ COVERED = 0.99
 """Share of the true neighbours of rows that lie in the cells that are searched at first."""
 LEAST_SHARE = 0.1
 """So much of an index is searched at least: queries need not be as near to a cell as rows are."""
-COUNTED = 2048
-"""Wanted rows, about, that are looked at to know how many of them each cell holds."""
 THIN = 10
 """Neighbours are sought among all rows, and among one in so many: what a filter lets through."""
 
@@ -216,11 +214,10 @@ class Cells:
         return float(np.clip(whole + (thin - whole) * depth, LEAST_SHARE, 1.0))
 
     def near(self, query: Vector, rows: Places | None) -> Nearness:
-        """Return the cells by nearness to a query; ``rows``: those that are wanted, if not all are."""
+        """Return the cells by nearness to a query; ``rows``: some of those that are wanted, if not all are."""
         sizes: NDArray[np.integer[Any]] = self.arrays.sizes
-        if rows is not None:  # counted on a few of them, which is near enough
-            some = self.of(rows[:: max(1, len(rows) // COUNTED)])
-            sizes = np.bincount(some, minlength=len(self.arrays.starts))
+        if rows is not None and len(rows):
+            sizes = np.bincount(self.of(rows), minlength=len(self.arrays.starts))
         order = np.argsort(-products(query[None], self.arrays.centres)[0])
         held = np.cumsum(sizes[order])
         return Nearness(np.asarray(order, np.int64), np.asarray(held / held[-1], np.float64))

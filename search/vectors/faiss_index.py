@@ -19,7 +19,7 @@ from pyroaring import BitMap
 
 from search import mapped_files as files
 from search import planner
-from search.bitmaps import bitmap_of, ordinals_of
+from search.bitmaps import bitmap_of, mask_of, ordinals_of
 from search.planner import Costs, Lookup, Task
 from search.types import EmbeddingSpace, Matrix, Ordinals, Scores, Vector
 from search.vectors.codes import (
@@ -63,6 +63,8 @@ WIDER = 2
 INNER = 0.4
 """If any of the nearest ten is not in this inner part of the cells that were searched, twice as many cells are. So it
 is with queries that lie where no row does, whose neighbours are anywhere."""
+COUNTED = 2048
+"""Wanted rows, about, that are looked at to know how many of them each cell holds."""
 SHARED_FROM = 6_000
 """From so many codes on a scan is worth sharing between cores."""
 DEAD = np.uint32(0xFFFFFFFF)
@@ -82,6 +84,8 @@ class _State:
     row_of: NDArray[np.int32]
     """By ordinal; -1 where there is none, and no row that this state has where it is younger."""
     alive: BitMap
+    shift: int | None = None
+    """What every ordinal has above its row's number, or None: so it is in a library that was indexed once."""
     coder: Coder | None = None
     cells: Cells | None = None
     segments: tuple[Segment, ...] = ()
@@ -93,6 +97,22 @@ class _State:
 
     def rows_of(self, within: BitMap) -> NDArray[np.int32]:
         return self.row_of.take(ordinals_of(within), mode="clip")  # all are there; to be told so takes half the time
+
+    def some_of(self, within: BitMap) -> Places:
+        """Return the rows of some of the images, evenly drawn: of those that are in a cell."""
+        assert self.cells is not None  # noqa: S101 (asked for only where there are cells)
+        images = ordinals_of(within)
+        rows = self.row_of[images[:: max(1, len(images) // COUNTED)]]
+        return rows[rows < self.cells.upto]
+
+    def mask_of(self, within: BitMap) -> Mask:
+        """Return by row whether its image is within a set of living ones."""
+        size = len(self.rows)
+        if self.shift is not None:
+            return mask_of(within, self.shift + size)[self.shift :]
+        mask = np.zeros(size, bool)
+        mask[self.rows_of(within).astype(np.intp)] = True  # NumPy is slower at widening them one by one
+        return mask
 
     def rows_if_there(self, ordinals: Ordinals) -> tuple[NDArray[np.int32], NDArray[np.bool_]]:
         """Return the row of each ordinal, and whether it has one."""
@@ -166,7 +186,15 @@ class FaissIndex:
             row_of = row_of.copy()  # searches that run look these up
         row_of[ordinals] = np.arange(size, size + len(rows))
         view = RowView(state.rows.saved, self._added.view())
-        return replace(state, rows=view, ordinals=numbers, row_of=row_of, alive=state.alive | bitmap_of(ordinals))
+        shift = _shift(np.arange(size, size + len(rows)), ordinals)
+        return replace(
+            state,
+            rows=view,
+            ordinals=numbers,
+            row_of=row_of,
+            alive=state.alive | bitmap_of(ordinals),
+            shift=shift if not size or shift == state.shift else None,
+        )
 
     def _coded(self, state: _State) -> _State:
         """Return the state with codes for all its rows, if they are enough to need some."""
@@ -375,11 +403,20 @@ class FaissIndex:
             segments = appended((), coder, first, rest["codes"])
         self._added = AddedRows(dim, self._folder)
         view = RowView(rows, self._added.view())
-        self._state = _State(view, ordinals, row_of, bitmap_of(ordinals[living]), coder, cells, segments)
+        shift = _shift(living, ordinals[living])
+        self._state = _State(view, ordinals, row_of, bitmap_of(ordinals[living]), shift, coder, cells, segments)
         self._saved = (*_rows_kept(there), there["applied"])
         if cells is not None:
             beside(cells.touch)
         return int(there["applied"])
+
+
+def _shift(rows: Places, ordinals: Ordinals) -> int | None:
+    """Return what every ordinal has above its row's number, or None."""
+    if not len(rows) or ordinals[0] < rows[0]:
+        return None
+    shift = int(ordinals[0]) - int(rows[0])
+    return shift if np.array_equal(ordinals, rows + shift) else None
 
 
 def _rows_kept(there: dict[str, Any]) -> tuple[str, int]:
@@ -465,18 +502,14 @@ class _Scanned:
         self._asked, self._passed = 0, 0
         self._found: list[Estimates] = []
         """The best so many of the cells passed, and of all segments."""
-        wanted: Places | None = None
         if len(within) < state.coded:
-            wanted = state.rows_of(within)
-            self._mask = np.zeros(len(state.rows), bool)
-            self._mask[wanted.astype(np.intp)] = True  # NumPy is slower at widening them one by one
+            self._mask = state.mask_of(within)
         if state.cells is not None:
-            if wanted is not None and state.segments:
-                wanted = wanted[wanted < state.cells.upto]
-            if self._mask is not None:
-                self._bits = np.packbits(self._mask[: state.cells.upto], bitorder="little")
-            if wanted is None or len(wanted):
-                self._near = state.cells.near(query, wanted)
+            inside = None if self._mask is None else self._mask[: state.cells.upto]
+            if inside is not None:
+                self._bits = np.packbits(inside, bitorder="little")
+            if inside is None or inside.any():
+                self._near = state.cells.near(query, None if inside is None else state.some_of(within))
                 self._share = state.cells.share(len(within) / max(1, len(state.alive)))
 
     def find(self, count: int) -> Estimates:
