@@ -37,7 +37,7 @@ QUERY_STAGES = {
     "facets": r"\(search/(facets|tags/counting)|_facets",
     "filter": r"\(search/(filters|matching|tags/)",
     "records": r"\(search/catalog/",
-    "order and page": r"\(search/",
+    "order and page": r"\(search/(?!bitmaps|products)",
     "JSON and HTTP": r"\((api|starlette|fastapi|pydantic|uvicorn|anyio|httptools|h11)/|asyncio",
 }
 INDEX_STAGES = {
