@@ -26,6 +26,8 @@ from bench.synthetic_library import SyntheticLibrary  # noqa: E402
 
 RATE = 200
 LEAST = 0.01
+WAITING = r"^(Condition\.wait|.*unix_poll|pool_manager_loop|select|wait|_recv|process \d+)\b"
+"""Calls in which a thread waits for others, which py-spy takes for work."""
 WARM = 20
 
 QUERY_STAGES = {
@@ -72,7 +74,7 @@ def told(raw: Path, stages: dict[str, str], within: str) -> None:
     by_stage: Counter[str] = Counter()
     alone: Counter[str] = Counter()
     for stack, count in stacks(raw):
-        if not any(re.search(within, call) for call in stack):
+        if not any(re.search(within, call) for call in stack) or re.match(WAITING, stack[-1]):
             continue
         by_stage[stage_of(stack, stages)] += count
         alone[re.sub(r":\d+\)$", ")", stack[-1])] += count
