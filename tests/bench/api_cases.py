@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import re
 import subprocess
 import sys
@@ -42,9 +43,10 @@ def api_cases(
             str(Path(sys.executable).with_name("schemathesis")), "run", f"{server.url}/openapi.json", "--no-color",
             "--phases", phases, "--max-examples", str(examples), "--seed", str(seed),
             "--continue-on-failure", "--exclude-checks", LEFT_OUT, "--suppress-health-check", "all",
-            "--warnings", "off",
+            "--warnings", "off", "--request-timeout", "60",
         ]  # fmt: skip
-        done = subprocess.run(command, cwd=folder, capture_output=True, encoding="utf-8", check=False)
+        environment = {name: value for name, value in os.environ.items() if name != "PYTHONWARNDEFAULTENCODING"}
+        done = subprocess.run(command, cwd=folder, capture_output=True, encoding="utf-8", check=False, env=environment)
         lives = server.runs and server.client.get("/readyz").status_code == 200
     said = done.stdout + done.stderr
     counted = re.search(r"([\d,]+) generated", said)
