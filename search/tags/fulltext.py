@@ -262,11 +262,11 @@ def _mended(connection: sqlite3.Connection, word: str, kept: Kept, unchanged: Bi
     at = np.searchsorted(kept.ordinals, changed)
     at = at[kept.ordinals[np.minimum(at, len(kept.ordinals) - 1)] == changed]
     ordinals, scores = np.delete(kept.ordinals, at), np.delete(kept.scores, at)
-    for first, last in runs:
-        found, theirs = asked(connection, word, first, last)
-        new = np.isin(found, changed, assume_unique=True)
-        place = np.searchsorted(ordinals, found[new])
-        ordinals, scores = np.insert(ordinals, place, found[new]), np.insert(scores, place, theirs[new])
+    parts = [asked(connection, word, first, last) for first, last in runs]
+    found, theirs = (np.concatenate(some) for some in zip(*parts, strict=True))
+    new = np.isin(found, changed, assume_unique=True)
+    place = np.searchsorted(ordinals, found[new])
+    ordinals, scores = np.insert(ordinals, place, found[new]), np.insert(scores, place, theirs[new])
     at_first = kept.at_first or len(kept.ordinals)
     if abs(len(ordinals) - at_first) > OUTDATED * at_first or not len(ordinals):
         return None

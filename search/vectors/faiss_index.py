@@ -340,9 +340,7 @@ class FaissIndex:
                 kept["cells"] = files.write_sections(folder, "cells", _fields(state.cells.arrays))
             segments = state.segments
         ordinals = state.ordinals[: len(state.rows)].copy()
-        dead = np.ones(len(ordinals), bool)
-        dead[state.rows_of(state.alive)] = False
-        ordinals[dead] = DEAD
+        ordinals[~state.mask_of(state.alive)] = DEAD
         rest: dict[str, NDArray[Any]] = {"ordinals": ordinals}
         if state.coder is not None:
             rest |= {"rotation": state.coder.rotation, "centre": state.coder.centre}

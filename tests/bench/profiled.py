@@ -51,7 +51,6 @@ INDEX_STAGES = {
     "tags": r"\(search/tags/",
     "catalogue": r"\(search/catalog/|\(indexer/writing",
     "imports": r"importlib",
-    "the rest": r".",
 }
 """Of a stack the first stage, from the innermost call outwards, that a call belongs to."""
 
@@ -59,7 +58,7 @@ INDEX_STAGES = {
 def stage_of(stack: Sequence[str], stages: dict[str, str]) -> str:
     for call in reversed(stack):
         for stage, pattern in stages.items():
-            if pattern != "." and re.search(pattern, call):
+            if re.search(pattern, call):
                 return stage
     return "the rest"
 
