@@ -87,8 +87,8 @@ def write_sections(folder: Path, kind: str, sections: Mapping[str, NDArray[Any]]
     return {"file": name, "bytes": offset, "digest": digest(folder / name, offset), "sections": found}
 
 
-def read_sections(folder: Path, entry: Mapping[str, Any]) -> tuple[Sections, Mapping[str, int]]:
-    """Return the arrays of a file, mapped, and where each begins. Raises Damaged where it is not what it was."""
+def read_sections(folder: Path, entry: Mapping[str, Any]) -> Sections:
+    """Return the arrays of a file, mapped. Raises Damaged where it is not what it was."""
     path = checked(folder, entry)
     data = np.memmap(path, np.uint8, "r") if entry["bytes"] else np.empty(0, np.uint8)
     arrays: Sections = {}
@@ -96,7 +96,7 @@ def read_sections(folder: Path, entry: Mapping[str, Any]) -> tuple[Sections, Map
         dtype, shape = np.dtype(one["dtype"]), tuple(one["shape"])
         size = dtype.itemsize * int(np.prod(shape, dtype=np.int64))
         arrays[one["name"]] = np.asarray(data[one["offset"] : one["offset"] + size]).view(dtype).reshape(shape)
-    return arrays, {one["name"]: one["offset"] for one in entry["sections"]}
+    return arrays
 
 
 def append_rows(folder: Path, name: str | None, start: int, blocks: Iterator[NDArray[np.float16]]) -> dict[str, Any]:

@@ -43,7 +43,7 @@ def read(folder: Path, name: str) -> tuple[Projection, dict[str, Kept]] | None:
     if state is None or (state.get("format"), state["name"]) != (FORMAT, name):
         return None
     try:
-        sections, _ = read_sections(folder, state["projection"])
+        sections = read_sections(folder, state["projection"])
         return _projection(sections), _words(sections)
     except (Damaged, OSError, ValueError, KeyError) as error:
         logger.warning("the snapshot in %s is damaged (%s); the tags are read one by one", folder, error)

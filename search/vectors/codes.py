@@ -1,17 +1,17 @@
 """RaBitQ: one bit a dimension, from which an inner product is estimated well enough to choose whom to compare exactly.
 
-Gao and Long, SIGMOD 2024; FAISS has the kernels. Codes are made with one rotation and one centre, so that they can be
-scanned in *segments*, gathered for a filter, or grouped into *cells*, without being made anew.
+Gao and Long, SIGMOD 2024; FAISS makes the codes, and `kernels` compares them. They are made with one rotation and one
+centre, so that they can be scanned in *segments*, looked up for a filter, or grouped into *cells*, without being made
+anew.
 """
 
 from __future__ import annotations
 
 import math
-import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+from types import ModuleType
+from typing import Any, NamedTuple
 
 import faiss
 import numpy as np
@@ -23,12 +23,14 @@ from search.vectors.parallel import cores
 from search.vectors.rows import Places, RowView
 
 Codes = NDArray[np.uint8]
-Mask = NDArray[np.bool_]
-Bits = NDArray[np.uint8]
+"""Shape (rows, 8 × words + 8): a bit a dimension, then the two numbers that RaBitQ keeps of each row."""
 Estimates = tuple[NDArray[np.int64], Scores]
 """Row numbers, and what their inner product is about."""
 
-QUERY_BITS = 4
+WORD = 64
+"""Dimensions, and bits, that are looked at together; codes have whole words."""
+LEVELS = 15
+"""A query's weights are whole numbers between this and its negative: the sum of eight fits into a byte."""
 SEGMENT = 131_072
 """Rows of a segment, at most: large enough to be worth a call, small enough to be shared between cores."""
 CHUNK = 16_384
@@ -47,12 +49,35 @@ LEAST_SHARE = 0.1
 THIN = 10
 """Neighbours are sought among all rows, and among one in so many: what a filter lets through."""
 
-_scratch = threading.local()
+
+class Asked(NamedTuple):
+    """A query as codes are compared with it: the estimate is ``base - f0 / 2 + f1 * (scale * sum - shift)``.
+
+    ``f0`` and ``f1`` are the numbers of the row, ``sum`` that of the weights of the dimensions whose bit is set.
+    """
+
+    weights: NDArray[np.int8]
+    """Shape (words, `WORD`)."""
+    base: np.float32
+    scale: np.float32
+    shift: np.float32
 
 
-def one_thread() -> None:
-    """Keep FAISS to the calling thread: its OpenMP teams, one for each thread that calls, spin while they wait."""
-    faiss.omp_set_num_threads(1)
+class Wanted(NamedTuple):
+    """Which rows are: bit r + ``shift`` is that of row r. Without any bits, all are."""
+
+    bits: NDArray[np.uint8]
+    shift: int
+
+
+EVERYTHING = Wanted(np.empty(0, np.uint8), 0)
+
+
+def kernels() -> ModuleType:
+    """Return what scans codes: a compiler, which small libraries need not wait for."""
+    from search.vectors import kernels as compiled
+
+    return compiled
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +85,8 @@ class Coder:
     """Makes codes; the same one for all rows of an index."""
 
     rotation: Matrix
-    """Its rows are the new axes. Real embeddings have strong ones, which one bit a dimension needs spread out."""
+    """Its rows are the new axes. Real embeddings have strong ones, which one bit a dimension needs spread out. Rows of
+    zeros make the dimensions whole words."""
     centre: Vector
     """Of the rotated rows."""
 
@@ -70,41 +96,47 @@ class Coder:
 
     @property
     def code_bytes(self) -> int:
-        return (self.dim + 7) // 8 + 8
-
-    def rotated(self, vectors: Matrix) -> Matrix:
-        return products(vectors, self.rotation)
+        return self.dim // 8 + 8
 
     def encode(self, vectors: Matrix) -> Codes:
         """Return the codes of rows, shape (len(vectors), code_bytes)."""
         faiss.omp_set_num_threads(1 if len(vectors) <= CHUNK // 4 else cores())
-        codes: Codes = self.scanner().sa_encode(self.rotated(vectors))
-        return codes
-
-    def scanner(self) -> Any:
-        """Return an empty index of FAISS that takes these codes."""
         index = faiss.IndexRaBitQ(self.dim, faiss.METRIC_INNER_PRODUCT)
         faiss.copy_array_to_vector(self.centre, index.center)
         index.is_trained = True
-        return index
+        codes: Codes = index.sa_encode(products(vectors, self.rotation))
+        return codes
+
+    def asked(self, query: Vector) -> Asked:
+        """Return a query as codes are compared with it.
+
+        A code tells of a row x the signs of x - c, f0 = |x - c|² - |x|² and f1, which makes the inner product of signs
+        and another vector, over the root of the dimensions, an estimate of that of x - c and the other.
+        """
+        rotated = kernels().dots(self.rotation, query)
+        apart = rotated - self.centre
+        step = max(float(np.abs(apart).max()), 1e-12) / LEVELS
+        weights = np.rint(apart / np.float32(step)).astype(np.int8)
+        one = step / math.sqrt(self.dim)
+        base = float(rotated @ self.centre) - float(self.centre @ self.centre) / 2
+        numbers = (base, 2 * one, one * int(weights.sum(dtype=np.int64)))
+        return Asked(weights.reshape(-1, WORD), *map(np.float32, numbers))
 
 
 def trained(vectors: Matrix) -> Coder:
     """Return a coder for rows like these."""
     dim = vectors.shape[1]
-    rotation = np.linalg.qr(np.random.default_rng(7).standard_normal((dim, dim)))[0].astype(np.float32)
+    rotation = np.zeros((-(-dim // WORD) * WORD, dim), np.float32)
+    rotation[:dim] = np.linalg.qr(np.random.default_rng(7).standard_normal((dim, dim)))[0]
     return Coder(rotation, (vectors @ rotation.T).mean(axis=0, dtype=np.float64).astype(np.float32))
 
 
 class Segment:
     """The codes of rows that follow each other. Never changed once made."""
 
-    def __init__(self, coder: Coder, first: int, codes: Codes) -> None:
+    def __init__(self, first: int, codes: Codes) -> None:
         self.first = first
         self.codes = np.ascontiguousarray(codes)
-        self._index = coder.scanner()
-        self._index.add_sa_codes(self.codes)
-        self.codes = _codes_of(self._index, coder.code_bytes)  # kept once, in FAISS
 
     def __len__(self) -> int:
         return len(self.codes)
@@ -113,19 +145,15 @@ class Segment:
     def last(self) -> int:
         return self.first + len(self.codes)
 
-    def search(self, rotated: Matrix, count: int, mask: Mask | None) -> Estimates:
-        """Return the rows with the greatest estimates, in any order; ``mask``: by row, which of them are wanted."""
-        one_thread()
-        options: dict[str, Any] = {"qb": QUERY_BITS}
-        if mask is not None:
-            bits = np.packbits(mask[self.first : self.last], bitorder="little")
-            options["sel"] = faiss.IDSelectorBitmap(bits)  # type: ignore[call-arg, arg-type]
-        scores, rows = self._index.search(rotated, count, params=faiss.RaBitQSearchParameters(**options))
-        found = rows[0] >= 0
-        return rows[0][found] + self.first, scores[0][found]
+    def search(self, asked: Asked, count: int, wanted: Wanted = EVERYTHING) -> Estimates:
+        """Return the rows with the greatest estimates, in any order."""
+        start, size = np.zeros(1, np.int64), np.array([len(self.codes)])
+        wanted = Wanted(wanted.bits, self.first + wanted.shift)
+        places, scores = kernels().scanned(self.codes, start, size, asked, count, wanted)
+        return places + self.first, scores
 
 
-def appended(segments: Sequence[Segment], coder: Coder, first: int, codes: Codes) -> tuple[Segment, ...]:
+def appended(segments: Sequence[Segment], first: int, codes: Codes) -> tuple[Segment, ...]:
     """Return the segments with some more codes, neighbours of a like size put together: there are never many."""
     parts: list[tuple[int, list[Codes]]] = [(one.first, [one.codes]) for one in segments]
     fresh = len(parts)
@@ -137,7 +165,7 @@ def appended(segments: Sequence[Segment], coder: Coder, first: int, codes: Codes
                 break
             parts[-2:] = [(parts[-2][0], parts[-2][1] + parts[-1][1])]
             fresh = min(fresh, len(parts) - 1)
-    return (*segments[:fresh], *(Segment(coder, start, np.concatenate(some)) for start, some in parts[fresh:]))
+    return (*segments[:fresh], *(Segment(start, np.concatenate(some)) for start, some in parts[fresh:]))
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,34 +206,10 @@ class Nearness:
 class Cells:
     """Codes grouped around centres, mapped from a file: only the cells nearest to a query are scanned."""
 
-    def __init__(self, coder: Coder, arrays: CellArrays, file: Path, offset: int) -> None:
-        """``arrays``: views of the file, ``offset``: where its codes begin, which the rows follow without a gap."""
+    def __init__(self, arrays: CellArrays) -> None:
         self.arrays = arrays
         self.upto = len(arrays.place_of)
         self.count = int(arrays.sizes.sum())
-        self._dim, size = coder.dim, coder.code_bytes
-        self._lists = faiss.OnDiskInvertedLists()
-        self._lists.nlist, self._lists.code_size = len(arrays.starts), size
-        self._lists.filename, self._lists.read_only = str(file), True
-        self._lists.totsize = file.stat().st_size
-        end = offset + size * len(arrays.rows)
-        for start, count in zip(arrays.starts.tolist(), arrays.sizes.tolist(), strict=True):
-            one = faiss.OnDiskOneList()
-            one.size, one.offset = count, offset + size * start
-            # FAISS looks for the numbers of a list right behind its room, so the room reaches as far as they are.
-            one.capacity, rest = divmod(end + 8 * start - one.offset, size)
-            assert rest == 0  # noqa: S101 (`step` sees to it)
-            self._lists.lists.push_back(one)  # type: ignore[attr-defined]
-        self._lists.do_mmap()
-        # FAISS asks for the centre of each list; it is one and the same, and kept once: all are its first codeword.
-        self._same = faiss.IndexPQ(coder.dim, 1, 1, faiss.METRIC_INNER_PRODUCT)
-        faiss.copy_array_to_vector(np.concatenate([coder.centre] * 2), self._same.pq.centroids)
-        self._same.is_trained = True
-        self._same.add_sa_codes(np.zeros((len(arrays.starts), 1), np.uint8))
-        self._index = faiss.IndexIVFRaBitQ(self._same, coder.dim, len(arrays.starts), faiss.METRIC_INNER_PRODUCT)
-        self._index.is_trained = True
-        self._index.replace_invlists(self._lists, False)
-        self._index.ntotal = self.count
 
     def share(self, allowed: float) -> float:
         """Return the share of the rows to look through, where a filter lets that share of all of them through."""
@@ -218,7 +222,7 @@ class Cells:
         sizes: NDArray[np.integer[Any]] = self.arrays.sizes
         if rows is not None and len(rows):
             sizes = np.bincount(self.of(rows), minlength=len(self.arrays.starts))
-        order = np.argsort(-products(query[None], self.arrays.centres)[0])
+        order = np.argsort(-kernels().dots(self.arrays.centres, query))
         held = np.cumsum(sizes[order])
         return Nearness(np.asarray(order, np.int64), np.asarray(held / held[-1], np.float64))
 
@@ -228,71 +232,33 @@ class Cells:
 
     def touch(self) -> None:
         """Look at each page once: the first searches would else wait for thousands of them, one after the other."""
-        nothing = np.zeros((1, self._dim), np.float32)
-        self.search(nothing, np.arange(len(self.arrays.starts)), 1, None)
         self.arrays.codes[::32, 0].sum()
+        self.arrays.rows[::512].sum()
+        self.arrays.place_of[::1024].sum()
 
-    def search(self, rotated: Matrix, cells: NDArray[np.int64], count: int, wanted: Bits | None) -> Estimates:
-        """Return the rows of some cells with the greatest estimates, in any order; ``wanted``: by row, a bit each."""
-        one_thread()
-        options: dict[str, Any] = {"qb": QUERY_BITS, "nprobe": len(cells)}
-        if wanted is not None:
-            options["sel"] = faiss.IDSelectorBitmap(wanted)  # type: ignore[call-arg, arg-type]
-        parameters = faiss.IVFRaBitQSearchParameters(**options)
-        cells = np.ascontiguousarray(cells)
-        nothing = np.zeros(len(cells), np.float32)
-        scores, rows = np.empty(count, np.float32), np.empty(count, np.int64)
-        pointer = faiss.swig_ptr
-        self._index.search_preassigned_c(  # type: ignore[attr-defined]
-            *(1, pointer(rotated), count, pointer(cells), pointer(nothing), pointer(scores), pointer(rows)),
-            False,
-            parameters,
-        )
-        found = rows >= 0
-        return rows[found], scores[found]
+    def search(self, asked: Asked, cells: NDArray[np.int64], count: int, wanted: Wanted = EVERYTHING) -> Estimates:
+        """Return the rows of some cells with the greatest estimates, in any order."""
+        here = self.arrays
+        runs = here.starts[cells], here.sizes[cells]
+        places, scores = kernels().scanned(here.codes, *runs, asked, count, wanted, here.rows)
+        return here.rows[places], scores
 
 
 def gathered(
-    coder: Coder, cells: Cells | None, segments: Sequence[Segment], rows: Places, rotated: Matrix, count: int
-) -> Estimates:
-    """Return those of some rows with the greatest estimates, in any order: their codes are copied together first."""
-    one_thread()
-    size = coder.code_bytes
-    index = getattr(_scratch, "index", None)
-    if index is None or _scratch.coder is not coder:
-        index, _scratch.coder = coder.scanner(), coder
-        _scratch.index = index
-    index.codes.resize(len(rows) * size)
-    codes = _codes_of(index, size)
-    places = np.arange(len(rows))
-    border = 0 if cells is None else cells.upto
+    cells: Cells | None, segments: Sequence[Segment], rows: NDArray[np.int32], asked: Asked, count: int
+) -> list[Estimates]:
+    """Return those of some rows with the greatest estimates, in any order, where each part of the codes has them."""
+    found = []
     if cells is not None:
-        old = rows < border
-        if old.all():
-            cells.arrays.codes.take(cells.arrays.place_of[rows], axis=0, out=codes, mode="clip")
-            places = places[:0]
-        else:
-            codes[old] = cells.arrays.codes[cells.arrays.place_of[rows[old]]]
-            places = np.flatnonzero(~old)
-    if len(places):
-        for one in segments:
-            here = places[(rows[places] >= one.first) & (rows[places] < one.last)]
-            codes[here] = one.codes[rows[here] - one.first]
-    index.ntotal = len(rows)
-    parameters = faiss.RaBitQSearchParameters(qb=QUERY_BITS)  # type: ignore[call-arg]
-    scores, found = index.search(rotated, min(count, len(rows)), params=parameters)
-    kept = found[0] >= 0
-    return rows[found[0][kept]].astype(np.int64), scores[0][kept]
-
-
-def _codes_of(index: Any, size: int) -> Codes:
-    codes: Codes = faiss.rev_swig_ptr(index.codes.data(), index.codes.size()).reshape(-1, size)
-    return codes
-
-
-def step(code_bytes: int) -> int:
-    """Return what the start of each cell is a multiple of, so that FAISS finds codes and row numbers in one file."""
-    return code_bytes // math.gcd(8, code_bytes)
+        old = rows[rows < cells.upto] if len(rows) and rows.max() >= cells.upto else rows
+        numbers, scores = kernels().picked(cells.arrays.codes, cells.arrays.place_of.take(old), asked, count)
+        found.append((old[numbers].astype(np.int64), scores))
+        rows = rows[rows >= cells.upto] if len(old) < len(rows) else rows[:0]
+    for one in segments if len(rows) else ():
+        here = rows[(rows >= one.first) & (rows < one.last)]
+        numbers, scores = kernels().picked(one.codes, here - np.int32(one.first), asked, count)
+        found.append((here[numbers].astype(np.int64), scores))
+    return found
 
 
 def cells_for(count: int) -> int:
@@ -325,21 +291,16 @@ def in_cells(coder: Coder, rows: RowView, alive: NDArray[np.int64], codes: Codes
         scores = queries @ block.T
         whole_best.see(start, scores)
         thin_best.see(start, np.where(thin[start : start + len(block)], scores, -np.inf))
-    one_thread()
     sizes = np.bincount(cell, minlength=count).astype(np.int64)
-    wide = step(coder.code_bytes)
-    room = -(-sizes // wide) * wide
-    starts = np.concatenate([[0], np.cumsum(room)]).astype(np.int64)
-    total = int(-(-starts[-1] // (8 * wide)) * 8 * wide)
     order = np.argsort(cell, kind="stable")
     places = np.empty(len(alive), np.int32)
-    places[order] = np.repeat(starts[:-1] - (np.cumsum(sizes) - sizes), sizes) + np.arange(len(alive))
-    kept, numbers = np.zeros((total, coder.code_bytes), np.uint8), np.full(total, -1, np.int64)
-    kept[places], numbers[places] = codes, alive
+    places[order] = np.arange(len(alive))
     place_of = np.full(len(rows), -1, np.int32)
     place_of[alive] = places
     coverage = [best.coverage(queries @ centres.T, cell, sizes) for best in (whole_best, thin_best)]
-    return CellArrays(kept, numbers, place_of, starts[:-1], sizes, centres, np.array(coverage, np.float32))
+    starts = np.cumsum(sizes) - sizes
+    coverages = np.array(coverage, np.float32)
+    return CellArrays(codes[order], alive[order], place_of, starts, sizes, centres, coverages)
 
 
 class _Best:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, fields, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
@@ -19,23 +19,25 @@ from pyroaring import BitMap
 
 from search import mapped_files as files
 from search import planner
-from search.bitmaps import bitmap_of, mask_of, ordinals_of
+from search.bitmaps import bitmap_of, bits_of, ordinals_of
 from search.planner import Costs, Lookup, Task
 from search.types import EmbeddingSpace, Matrix, Ordinals, Scores, Vector
 from search.vectors.codes import (
     CHUNK,
+    EVERYTHING,
     SAMPLE,
-    Bits,
+    WORD,
     CellArrays,
     Cells,
     Coder,
     Estimates,
-    Mask,
     Nearness,
     Segment,
+    Wanted,
     appended,
     gathered,
     in_cells,
+    kernels,
     trained,
 )
 from search.vectors.parallel import beside, cores, in_parts
@@ -67,6 +69,7 @@ COUNTED = 2048
 """Wanted rows, about, that are looked at to know how many of them each cell holds."""
 SHARED_FROM = 6_000
 """From so many codes on a scan is worth sharing between cores."""
+SHIFTS = 1000
 DEAD = np.uint32(0xFFFFFFFF)
 """The ordinal of a row on disk that is dead."""
 
@@ -84,8 +87,10 @@ class _State:
     row_of: NDArray[np.int32]
     """By ordinal; -1 where there is none, and no row that this state has where it is younger."""
     alive: BitMap
-    shift: int | None = None
-    """What every ordinal has above its row's number, or None: so it is in a library that was indexed once."""
+    shift: int = 0
+    """What the ordinals of most images have above the number of their row: of all that were indexed once, in order."""
+    moved: BitMap = field(default_factory=BitMap)
+    """The ordinals that are not so."""
     coder: Coder | None = None
     cells: Cells | None = None
     segments: tuple[Segment, ...] = ()
@@ -96,23 +101,28 @@ class _State:
         return (0 if self.cells is None else self.cells.count) + sum(map(len, self.segments))
 
     def rows_of(self, within: BitMap) -> NDArray[np.int32]:
-        return self.row_of.take(ordinals_of(within), mode="clip")  # all are there; to be told so takes half the time
+        """Return the rows of some living images, in any order."""
+        moved = within & self.moved
+        rows = ordinals_of(within - moved).view(np.int32) - np.int32(self.shift)
+        return np.concatenate([rows, self.row_of[ordinals_of(moved)]]) if moved else rows
 
-    def some_of(self, within: BitMap) -> Places:
-        """Return the rows of some of the images, evenly drawn: of those that are in a cell."""
+    def wanted(self, within: BitMap) -> Wanted:
+        """Return which rows those of a set of living images are."""
+        moved = within & self.moved
+        bits = bits_of(within - moved, self.shift + len(self.rows))
+        if moved:
+            others = self.row_of[ordinals_of(moved)].astype(np.int64) + self.shift
+            np.bitwise_or.at(bits, others >> 3, np.uint8(1) << (others & 7).astype(np.uint8))
+        return Wanted(bits, self.shift)
+
+    def some_of(self, wanted: Wanted, share: float) -> NDArray[np.int64]:
+        """Return some of the wanted rows, evenly drawn, of those that are in a cell; ``share``: of all rows."""
         assert self.cells is not None  # noqa: S101 (asked for only where there are cells)
-        images = ordinals_of(within)
-        rows = self.row_of[images[:: max(1, len(images) // COUNTED)]]
-        return rows[rows < self.cells.upto]
-
-    def mask_of(self, within: BitMap) -> Mask:
-        """Return by row whether its image is within a set of living ones."""
-        size = len(self.rows)
-        if self.shift is not None:
-            return mask_of(within, self.shift + size)[self.shift :]
-        mask = np.zeros(size, bool)
-        mask[self.rows_of(within).astype(np.intp)] = True  # NumPy is slower at widening them one by one
-        return mask
+        step = int(self.cells.upto * share / COUNTED) | 1  # odd: filters may let every other image through
+        rows = np.arange(0, self.cells.upto, step, dtype=np.int64)
+        bits = rows + wanted.shift
+        there = (wanted.bits[bits >> 3] >> (bits & 7).astype(np.uint8)) & 1
+        return rows[np.flatnonzero(there)]
 
     def rows_if_there(self, ordinals: Ordinals) -> tuple[NDArray[np.int32], NDArray[np.bool_]]:
         """Return the row of each ordinal, and whether it has one."""
@@ -186,14 +196,17 @@ class FaissIndex:
             row_of = row_of.copy()  # searches that run look these up
         row_of[ordinals] = np.arange(size, size + len(rows))
         view = RowView(state.rows.saved, self._added.view())
-        shift = _shift(np.arange(size, size + len(rows)), ordinals)
+        numbered = np.arange(size, size + len(rows))
+        shift = state.shift if len(state.alive) else _shift(numbered, ordinals)
+        moved = state.moved - bitmap_of(ordinals) | bitmap_of(ordinals[ordinals != numbered + shift])
         return replace(
             state,
             rows=view,
             ordinals=numbers,
             row_of=row_of,
             alive=state.alive | bitmap_of(ordinals),
-            shift=shift if not size or shift == state.shift else None,
+            shift=shift,
+            moved=moved,
         )
 
     def _coded(self, state: _State) -> _State:
@@ -209,7 +222,7 @@ class FaissIndex:
         for start in range(first, size, CHUNK):
             rows = state.rows.take(np.arange(start, min(start + CHUNK, size)))
             codes = state.coder.encode(rows.astype(np.float32))
-            state = replace(state, segments=appended(state.segments, state.coder, start, codes))
+            state = replace(state, segments=appended(state.segments, start, codes))
         return state
 
     def remove(self, ordinals: BitMap) -> int:
@@ -239,7 +252,7 @@ class FaissIndex:
             packed = self._with_rows(packed, state.ordinals[some], state.rows.take(some))
             if state.coder is not None:
                 codes = _codes(state, some)
-                packed = replace(packed, segments=appended(packed.segments, state.coder, start, codes))
+                packed = replace(packed, segments=appended(packed.segments, start, codes))
         return packed
 
     # Searching
@@ -340,7 +353,8 @@ class FaissIndex:
                 kept["cells"] = files.write_sections(folder, "cells", _fields(state.cells.arrays))
             segments = state.segments
         ordinals = state.ordinals[: len(state.rows)].copy()
-        ordinals[~state.mask_of(state.alive)] = DEAD
+        alive = state.wanted(state.alive)
+        ordinals[np.unpackbits(alive.bits, bitorder="little")[alive.shift :][: len(ordinals)] == 0] = DEAD
         rest: dict[str, NDArray[Any]] = {"ordinals": ordinals}
         if state.coder is not None:
             rest |= {"rotation": state.coder.rotation, "centre": state.coder.centre}
@@ -380,7 +394,7 @@ class FaissIndex:
             raise files.Damaged(files.STATE)
         dim = self._space.dim
         rows = files.map_rows(folder, there["rows"], dim)
-        rest, _ = files.read_sections(folder, there["rest"])
+        rest = files.read_sections(folder, there["rest"])
         ordinals: NDArray[np.uint32] = rest["ordinals"]
         if len(ordinals) != len(rows):
             raise files.Damaged(there["rest"]["file"])
@@ -391,30 +405,33 @@ class FaissIndex:
         segments: tuple[Segment, ...] = ()
         if "centre" in rest:
             coder = Coder(rest["rotation"], rest["centre"])
+            if coder.dim % WORD:  # of a version that had no whole words
+                raise files.Damaged(there["rest"]["file"])
             if "cells" in there:
-                arrays, starts = files.read_sections(folder, there["cells"])
-                path = folder / there["cells"]["file"]
-                cells = Cells(coder, CellArrays(**arrays), path, starts["codes"])
+                cells = Cells(CellArrays(**files.read_sections(folder, there["cells"])))
             first = 0 if cells is None else cells.upto
             if first + len(rest["codes"]) != len(rows):
                 raise files.Damaged(there["rest"]["file"])
-            segments = appended((), coder, first, rest["codes"])
+            segments = appended((), first, rest["codes"])
         self._added = AddedRows(dim, self._folder)
         view = RowView(rows, self._added.view())
-        shift = _shift(living, ordinals[living])
-        self._state = _State(view, ordinals, row_of, bitmap_of(ordinals[living]), shift, coder, cells, segments)
+        numbers = ordinals[living]
+        shift = _shift(living, numbers)
+        moved = bitmap_of(numbers[numbers != living + shift])
+        self._state = _State(view, ordinals, row_of, bitmap_of(numbers), shift, moved, coder, cells, segments)
         self._saved = (*_rows_kept(there), there["applied"])
+        if coder is not None:
+            beside(partial(_compile, coder.dim))
         if cells is not None:
             beside(cells.touch)
         return int(there["applied"])
 
 
-def _shift(rows: Places, ordinals: Ordinals) -> int | None:
-    """Return what every ordinal has above its row's number, or None."""
-    if not len(rows) or ordinals[0] < rows[0]:
-        return None
-    shift = int(ordinals[0]) - int(rows[0])
-    return shift if np.array_equal(ordinals, rows + shift) else None
+def _shift(rows: Places, ordinals: Ordinals) -> int:
+    """Return what most of the ordinals have above the number of their row, by some of them."""
+    step = max(1, len(rows) // SHIFTS)
+    shifts, counts = np.unique(ordinals[::step].astype(np.int64) - rows[::step], return_counts=True)
+    return max(0, int(shifts[counts.argmax()])) if len(shifts) else 0
 
 
 def _rows_kept(there: dict[str, Any]) -> tuple[str, int]:
@@ -422,10 +439,7 @@ def _rows_kept(there: dict[str, Any]) -> tuple[str, int]:
 
 
 def _fields(arrays: CellArrays) -> dict[str, NDArray[Any]]:
-    """Return the arrays by name, codes and rows first: FAISS looks for the one right behind the other."""
-    return {
-        name: getattr(arrays, name) for name in ("codes", "rows", "place_of", "starts", "sizes", "centres", "coverage")
-    }
+    return {one.name: getattr(arrays, one.name) for one in fields(arrays)}
 
 
 def _codes(state: _State, rows: Places) -> NDArray[np.uint8]:
@@ -453,6 +467,10 @@ def _best(state: _State, rows: Places, cosines: Scores, k: int) -> tuple[Ordinal
     return ordinals[order], cosines[order]
 
 
+def _compile(dim: int) -> None:
+    kernels().compile_all(dim // WORD)
+
+
 class _Look(Protocol):
     """What finds the rows that look nearest to one query by their codes."""
 
@@ -466,20 +484,20 @@ class _Look(Protocol):
 
 
 class _Gathered:
-    """Copies the codes of the wanted rows together."""
+    """Looks up the codes of the wanted rows."""
 
     def __init__(self, state: _State, query: Vector, within: BitMap) -> None:
         assert state.coder is not None  # noqa: S101 (without codes the lookup is the exact one)
-        self._state, self._coder = state, state.coder
-        self._rotated = state.coder.rotated(query[None])
+        self._state = state
+        self._query = state.coder.asked(query)
         rows = state.rows_of(within)
         self._shares = np.array_split(rows, cores()) if len(rows) >= SHARED_FROM else [rows]
 
     def find(self, count: int) -> Estimates:
         state = self._state
 
-        def best(share: Places) -> Estimates:
-            return gathered(self._coder, state.cells, state.segments, share, self._rotated, count)
+        def best(share: NDArray[np.int32]) -> Estimates:
+            return _together(gathered(state.cells, state.segments, share, self._query, count))
 
         return _together(in_parts(best, self._shares))
 
@@ -493,37 +511,34 @@ class _Scanned:
     def __init__(self, state: _State, query: Vector, within: BitMap) -> None:
         assert state.coder is not None  # noqa: S101 (without codes the lookup is the exact one)
         self._state = state
-        self._rotated = state.coder.rotated(query[None])
-        self._mask: Mask | None = None
-        self._bits: Bits | None = None
+        self._query = state.coder.asked(query)
+        self._wanted = EVERYTHING
         self._near: Nearness | None = None
         self._asked, self._passed = 0, 0
         self._found: list[Estimates] = []
         """The best so many of the cells passed, and of all segments."""
+        share = len(within) / max(1, len(state.alive))
         if len(within) < state.coded:
-            self._mask = state.mask_of(within)
+            self._wanted = state.wanted(within)
         if state.cells is not None:
-            inside = None if self._mask is None else self._mask[: state.cells.upto]
-            if inside is not None:
-                self._bits = np.packbits(inside, bitorder="little")
-            if inside is None or inside.any():
-                self._near = state.cells.near(query, None if inside is None else state.some_of(within))
-                self._share = state.cells.share(len(within) / max(1, len(state.alive)))
+            some = None if self._wanted is EVERYTHING else state.some_of(self._wanted, share)
+            self._near = state.cells.near(query, some)
+            self._share = state.cells.share(share)
 
     def find(self, count: int) -> Estimates:
         if count > self._asked:  # what was left out of the best is among the next: all is looked at again
             self._asked, self._passed, self._found = count, 0, []
         lots: list[list[Callable[[], Estimates]]] = [[] for _ in range(cores())]
-        cells, rotated, mask = self._state.cells, self._rotated, self._mask
+        cells, query, wanted = self._state.cells, self._query, self._wanted
         if cells is not None and self._near is not None:
             enough = self._near.enough(self._share)
             near, self._passed = self._near.order[self._passed : enough], enough
             for number, lot in enumerate(lots):
                 if len(near) > number:
-                    lot.append(partial(cells.search, rotated, near[number :: len(lots)], self._asked, self._bits))
+                    lot.append(partial(cells.search, query, near[number :: len(lots)], self._asked, wanted))
         if not self._found:
             for number, segment in enumerate(sorted(self._state.segments, key=len, reverse=True)):
-                lots[number % len(lots)].append(partial(segment.search, rotated, self._asked, mask))
+                lots[number % len(lots)].append(partial(segment.search, query, self._asked, wanted))
         self._found += in_parts(lambda lot: _together([find() for find in lot]), lots)
         self._found = [_ranked(*_together(self._found), self._asked)]
         return self._found[0]

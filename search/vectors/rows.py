@@ -27,6 +27,8 @@ BLOCK = 1024
 """Rows that are fetched at a time before they are compared: they stay in the cache of a core."""
 DENSE = 2
 """Rows are compared where they lie if one in so many is wanted: fetching one costs as much as comparing two."""
+COMPILED_FROM = 20_000
+"""Of so long a table rows are fetched ahead. For a smaller one it is not worth having a compiler."""
 SHARED_FROM = 3000
 """From so many rows on a scan is worth sharing between cores."""
 
@@ -84,7 +86,8 @@ def _scan(half: Half, table: Half, rows: Places) -> Scores:
     """Return the inner products with some rows of a table.
 
     NumKong's kernel is ten times as fast as widening the rows in NumPy or decoding them in FAISS, and lets other
-    threads run. What costs is fetching the rows: where many of them lie together they are compared in place.
+    threads run. What costs is fetching the rows: where many of them lie together they are compared in place, and of a
+    table that is larger than caches are the next row is fetched while one is compared.
     """
     found = np.empty(len(rows), np.float32)
     if not len(rows):
@@ -94,6 +97,11 @@ def _scan(half: Half, table: Half, rows: Places) -> Scores:
         products = np.asarray(numkong.cdist(half, table[first:last], "dot"))[0]
         found[:] = products if last - first == len(rows) and _ascending(rows) else products[rows - first]
         return found
+    if len(table) >= COMPILED_FROM:
+        from search.vectors import kernels
+
+        if kernels.widens_halves():
+            return kernels.half_dots(table, rows.astype(np.int32, copy=False), half[0].astype(np.float32))
     fetched = _buffer(table.shape[1])
     for start in range(0, len(rows), BLOCK):
         some = rows[start : start + BLOCK]

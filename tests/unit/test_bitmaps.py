@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pyroaring import BitMap
 
-from search.bitmaps import bitmap_of, mask_of, ordinals_of
+from search.bitmaps import bitmap_of, bits_of, mask_of, ordinals_of
 
 SIZES = [0, 1, 65_535, 65_536, 65_537, 200_000]
 
@@ -32,9 +32,13 @@ def test_a_mask_has_the_members_of_a_set(size: int, seed: int, shares: list[floa
     mask = mask_of(images, size)
     assert mask.dtype == bool
     assert np.array_equal(mask, expected[:size])
+    bits = bits_of(images, size)
+    assert len(bits) == -(-size // 8)
+    assert np.array_equal(np.unpackbits(bits, bitorder="little")[:size], mask)
     assert np.array_equal(ordinals_of(images), np.flatnonzero(expected))
 
 
 @pytest.mark.parametrize("images", [BitMap(), BitMap([4095]), BitMap(range(4096)), BitMap(range(0, 8194, 2))])
 def test_a_mask_of_few_and_of_as_many_as_change_a_container(images: BitMap) -> None:
     assert np.flatnonzero(mask_of(images, 100_000)).tolist() == list(images)
+    assert np.flatnonzero(np.unpackbits(bits_of(images, 100_000), bitorder="little")).tolist() == list(images)
