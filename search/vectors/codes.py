@@ -207,6 +207,10 @@ class Cells:
     """Codes grouped around centres, mapped from a file: only the cells nearest to a query are scanned."""
 
     def __init__(self, arrays: CellArrays) -> None:
+        """Raises ValueError where a cell is not where codes are."""
+        ends = arrays.starts + arrays.sizes
+        if min(arrays.starts.min(), arrays.sizes.min()) < 0 or ends.max() > min(len(arrays.codes), len(arrays.rows)):
+            raise ValueError("cells beyond their codes")
         self.arrays = arrays
         self.upto = len(arrays.place_of)
         self.count = int(arrays.sizes.sum())

@@ -27,6 +27,8 @@ AT_ONCE = 127 // LEVELS
 AHEAD = 64
 SCATTERED_AHEAD = 32
 """So many codes before its turn, one is fetched: processors do not look beyond a page by themselves."""
+BLOCK = 512
+"""So many places are asked for their bits before the codes of the wanted ones are compared."""
 ROWS_AHEAD = 2
 LINE = 64
 """Bytes that are fetched together."""
@@ -154,19 +156,20 @@ def _scan(words: int, filtered: bool, told: bool) -> Native:
     passed = code.element("reached", LONG(1), LONG)
     with code.each(begun, code["runs"]) as run:
         start, size = (code.element(name, run, LONG) for name in ("starts", "sizes"))
-        skipped = code.select(code.icmp_signed("==", run, begun), passed, LONG(0))
-        with code.each(code.add(start, skipped), code.add(start, size)) as place:
-            code.fetch_code(words, code.add(place, LONG(AHEAD)))  # the last ones of an array fetch what is never read
-            stop = (run, code.add(code.sub(place, start), LONG(1)))
-            if not filtered:
-                code.consider(words, place, place, stop)
-            else:
-                row = code.element("rows", place, LONG) if told else place
-                bit = code.add(row, code["shift_by"])
-                with code.if_then(code.icmp_unsigned("<", bit, code["many"])):
-                    byte = code.zext(code.element("bits", code.lshr(bit, LONG(3)), BYTE), LONG)
-                    with code.if_then(code.trunc(code.lshr(byte, code.and_(bit, LONG(7))), BIT)):
-                        code.consider(words, place, place, stop)
+        first = code.add(start, code.select(code.icmp_signed("==", run, begun), passed, LONG(0)))
+        last = code.add(start, size)
+        if filtered:
+            with code.each(first, last, BLOCK) as block:
+                found = code.chosen(block, code.smaller(code.add(block, LONG(BLOCK)), last), told)
+                with code.each(LONG(0), found) as number:
+                    later = code.smaller(code.add(number, LONG(SCATTERED_AHEAD)), code.sub(found, LONG(1)))
+                    code.fetch_code(words, code.listed(later))
+                    place = code.listed(number)
+                    code.consider(words, place, place, (run, code.sub(code.add(place, LONG(1)), start)))
+        else:
+            with code.each(first, last) as place:
+                code.fetch_code(words, code.add(place, LONG(AHEAD)))  # beyond the end of all: nobody reads it
+                code.consider(words, place, place, (run, code.sub(code.add(place, LONG(1)), start)))
     return code.compiled()
 
 
@@ -176,8 +179,7 @@ def _pick(words: int) -> Native:
     code = _Code(f"pick_{words}", {**_ASKED, "places": POINTER, "many": LONG, "total": LONG, **_KEPT})
     last = code.sub(code["many"], LONG(1))
     with code.each(code.element("reached", LONG(0), LONG), code["many"]) as number:
-        later = code.add(number, LONG(SCATTERED_AHEAD))
-        later = code.select(code.icmp_signed("<", later, last), later, last)
+        later = code.smaller(code.add(number, LONG(SCATTERED_AHEAD)), last)
         code.fetch_code(words, code.sext(code.element("places", later, INT), LONG))
         place = code.sext(code.element("places", number, INT), LONG)
         with code.if_then(code.icmp_unsigned("<", place, code["total"])):
@@ -201,8 +203,7 @@ def _half_dots() -> Native:
     code = _Code("half_dots", arguments)
     last = code.sub(code["many"], LONG(1))
     with code.each(LONG(0), code["many"]) as number:
-        later = code.add(number, LONG(ROWS_AHEAD))
-        later = code.select(code.icmp_signed("<", later, last), later, last)
+        later = code.smaller(code.add(number, LONG(ROWS_AHEAD)), last)
         start = code.mul(code.sext(code.element("rows", later, INT), LONG), code["dim"])
         with code.each(LONG(0), code.udiv(code["dim"], LONG(LINE // 2))) as line:
             code.fetch(code.gep(code["table"], [code.add(start, code.mul(line, LONG(LINE // 2)))], source_etype=HALF))
@@ -225,6 +226,7 @@ class _Code(ir.IRBuilder):  # type: ignore[misc]
         self._size = self.alloca(LONG)
         self.store(self._arguments.get("size", LONG(0)), self._size)
         self._total = self.alloca(FLOAT)
+        self._count, self._listed = self.alloca(LONG), self.alloca(LONG, size=BLOCK)
         self._weights: list[ir.Value] = []
 
     def __getitem__(self, name: str) -> ir.Value:
@@ -239,8 +241,8 @@ class _Code(ir.IRBuilder):  # type: ignore[misc]
         self.store(value, self.gep(self[name], [number], source_etype=value.type))
 
     @contextmanager
-    def each(self, first: ir.Value, last: ir.Value) -> Iterator[ir.Value]:
-        """Write that what follows is done for each number from the first to before the last."""
+    def each(self, first: ir.Value, last: ir.Value, step: int = 1) -> Iterator[ir.Value]:
+        """Write that what follows is done for each number, or for one in so many, from the first to before the last."""
         before, head = self.block, self.append_basic_block()
         self.branch(head)
         self.position_at_end(head)
@@ -250,9 +252,34 @@ class _Code(ir.IRBuilder):  # type: ignore[misc]
         self.cbranch(self.icmp_signed("<", number, last), body, end)
         self.position_at_end(body)
         yield number
-        number.add_incoming(self.add(number, LONG(1)), self.block)
+        number.add_incoming(self.add(number, LONG(step)), self.block)
         self.branch(head)
         self.position_at_end(end)
+
+    def smaller(self, one: ir.Value, other: ir.Value) -> ir.Value:
+        return self.select(self.icmp_signed("<", one, other), one, other)
+
+    def chosen(self, first: ir.Value, last: ir.Value, told: bool) -> ir.Value:
+        """Write that the wanted of at most `BLOCK` places are listed; return how many they are.
+
+        Without a branch, which a processor would guess wrongly as often as rightly.
+        """
+        count = self._count
+        self.store(LONG(0), count)
+        with self.each(first, last) as place:
+            row = self.element("rows", place, LONG) if told else place
+            bit = self.add(row, self["shift_by"])
+            inside = self.icmp_unsigned("<", bit, self["many"])
+            bit = self.select(inside, bit, LONG(0))
+            byte = self.zext(self.element("bits", self.lshr(bit, LONG(3)), BYTE), LONG)
+            one = self.and_(self.lshr(byte, self.and_(bit, LONG(7))), self.zext(inside, LONG))
+            found = self.load(count, typ=LONG)
+            self.store(place, self.gep(self._listed, [found], source_etype=LONG))
+            self.store(self.add(found, one), count)
+        return self.load(count, typ=LONG)
+
+    def listed(self, number: ir.Value) -> ir.Value:
+        return self.load(self.gep(self._listed, [number], source_etype=LONG), typ=LONG)
 
     def consider(self, words: int, number: ir.Value, place: ir.Value, reached: tuple[ir.Value, ir.Value]) -> None:
         """Write that a number is kept if the code at a place has a better estimate than the least that counts.

@@ -101,7 +101,8 @@ def _scan(half: Half, table: Half, rows: Places) -> Scores:
         from search.vectors import kernels
 
         if kernels.widens_halves():
-            return kernels.half_dots(table, rows.astype(np.int32, copy=False), half[0].astype(np.float32))
+            there = rows if first >= 0 and last <= len(table) else np.clip(rows, 0, len(table) - 1)
+            return kernels.half_dots(table, there.astype(np.int32, copy=False), half[0].astype(np.float32))
     fetched = _buffer(table.shape[1])
     for start in range(0, len(rows), BLOCK):
         some = rows[start : start + BLOCK]

@@ -311,6 +311,27 @@ def test_a_search_that_looks_farther_goes_on_where_it_was(tmp_path: Path, monkey
     assert widened
 
 
+def test_cells_that_lie_beyond_their_codes_are_not_looked_at(tmp_path: Path) -> None:
+    index = settled(tmp_path / "vectors")
+    index.add(np.arange(2000, dtype=np.uint32), clustered(2000))
+    assert index._state.cells is not None
+    arrays = index._state.cells.arrays
+    for wrong in ({"sizes": arrays.sizes + 2000}, {"starts": arrays.starts - 1}, {"codes": arrays.codes[:100]}):
+        with pytest.raises(ValueError, match="cells beyond"):
+            Cells(replace(arrays, **wrong))
+
+
+def test_one_replaced_picture_leaves_the_others_where_they_were(tmp_path: Path) -> None:
+    """So that a filter is still told to a scan by its bitmap, not image by image."""
+    index = settled(tmp_path / "vectors")
+    index.add(np.arange(7, 2007, dtype=np.uint32), clustered(2000))
+    FaissIndex.add(index, ordinals(30, 2007), axes(0, 1))
+    assert (index._state.shift, set(index._state.moved)) == (7, {30, 2007})
+    assert index.search(axes(0), 1, allowed=BitMap(range(20, 2000)))[0][0].tolist() == [30]
+    assert index.search(axes(1), 1, allowed=BitMap([*range(500), 2007]))[0][0].tolist() == [2007]
+    assert index.scores(axes(0), ordinals(30)).tolist() == [1]
+
+
 def test_rows_that_are_too_many_for_memory_go_to_a_file_without_a_name(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
