@@ -27,6 +27,9 @@ def single(value: float) -> float:
     return float(np.float32(value))
 
 
+_DEFAULTS = {kind: single(least) for kind, least in DEFAULT_CONFIDENCE.items()}
+
+
 def filter_confidence(filter: Filter) -> float | None:
     """Return the least confidence that a ``confidence:`` term sets for all others, or None."""
     for term in filter.terms:
@@ -40,7 +43,7 @@ def least_confidence(kind: TagKind, overall: float | None, term: Term | None = N
     """Return the confidence from which tags of a kind count; ``overall`` is `filter_confidence`."""
     if term is not None and term.min_confidence is not None:
         return single(term.min_confidence)
-    return single(DEFAULT_CONFIDENCE[kind]) if overall is None else overall
+    return _DEFAULTS[kind] if overall is None else overall
 
 
 def tag_kind(term: Term) -> TagKind:

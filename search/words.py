@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from functools import lru_cache
 
 # Scripts written without spaces: each ideograph and kana is a word of its own, so that a part of a run is found.
 _UNSPACED = "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
@@ -28,6 +29,7 @@ def caseless(text: str) -> str:
     return unicodedata.normalize("NFC", writable(text).casefold())
 
 
+@lru_cache(maxsize=65_536)  # the same labels again and again
 def fold(label: str) -> str:
     """Return a label as labels are compared: without case, with single spaces."""
     return " ".join(caseless(label).split())

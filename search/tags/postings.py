@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
+from functools import lru_cache
 from itertools import groupby
 from math import inf
+from operator import itemgetter
 from typing import NamedTuple
 
 from search.matching import least_confidence, people, single
@@ -82,17 +84,17 @@ def texts(record: ImageRecord) -> Texts:
 def document(record: ImageRecord) -> Document:
     """Return the words that a record is found by."""
     caption, alt_text, ocr = texts(record).at(0.0)
-    sure = dict.fromkeys(fold(tag.label) for tag in record.tags if tag.kind is not TagKind.TEXT and _counts(tag))
-    labels = dict.fromkeys(fold(tag.label) for tag in record.tags if tag.kind is not TagKind.TEXT)
-    unsure = (label for label in labels if label not in sure)
-    return Document(caption, alt_text, _joined(sure), _joined(unsure), ocr, _joined(record.files))
+    tags = [(fold(tag.label), _counts(tag)) for tag in record.tags if tag.kind is not TagKind.TEXT]
+    sure = dict.fromkeys(label for label, counts in tags if counts)
+    unsure = dict.fromkeys(label for label, _ in tags if label not in sure)
+    return Document(caption, alt_text, _of_labels(sure), _of_labels(unsure), ocr, _joined(record.files))
 
 
 def _labels(record: ImageRecord) -> Iterator[Posting]:
-    tags = [tag for tag in record.tags if tag.kind is not TagKind.TEXT]
-    tags.sort(key=lambda tag: (tag.kind, fold(tag.label), -tag.confidence))
-    for _, group in groupby(tags, key=lambda tag: (tag.kind, fold(tag.label))):
-        for place, tag in enumerate(group):
+    tags = [(tag.kind, fold(tag.label), -tag.confidence, tag) for tag in record.tags if tag.kind is not TagKind.TEXT]
+    tags.sort(key=itemgetter(0, 1, 2))
+    for _, group in groupby(tags, key=itemgetter(0, 1)):
+        for place, (*_, tag) in enumerate(group):
             yield Posting(tag.kind.value, tag.label, single(tag.confidence), _counts(tag), place)
 
 
@@ -122,6 +124,15 @@ def _features(record: ImageRecord) -> Iterator[Posting]:
 
 def _counts(tag: Tag) -> bool:
     return single(tag.confidence) >= least_confidence(tag.kind, None)
+
+
+def _of_labels(labels: Iterable[str]) -> str:
+    return " ".join(filter(None, map(_label_words, labels)))
+
+
+@lru_cache(maxsize=65_536)
+def _label_words(label: str) -> str:
+    return _joined([label])
 
 
 def _joined(parts: Iterable[str]) -> str:

@@ -17,7 +17,6 @@ import faiss
 import numpy as np
 from numpy.typing import NDArray
 
-from search.products import products
 from search.types import Matrix, Scores, Vector
 from search.vectors.parallel import cores
 from search.vectors.rows import Places, RowView
@@ -35,6 +34,7 @@ SEGMENT = 131_072
 """Rows of a segment, at most: large enough to be worth a call, small enough to be shared between cores."""
 CHUNK = 16_384
 """Rows that are widened to float32 at a time when codes are made of them."""
+FEW = 256
 SAMPLE = 65_536
 PER_CELL = 64
 """Rows that each cell is trained on."""
@@ -104,7 +104,9 @@ class Coder:
         index = faiss.IndexRaBitQ(self.dim, faiss.METRIC_INNER_PRODUCT)
         faiss.copy_array_to_vector(self.centre, index.center)
         index.is_trained = True
-        codes: Codes = index.sa_encode(products(vectors, self.rotation))
+        few = len(vectors) <= FEW  # more are better multiplied by NumPy, whose threads then spin for a while
+        turned = [kernels().dots(self.rotation, one) for one in vectors] if few else vectors @ self.rotation.T
+        codes: Codes = index.sa_encode(np.asarray(turned, np.float32).reshape(-1, self.dim))
         return codes
 
     def asked(self, query: Vector) -> Asked:
