@@ -99,14 +99,14 @@ class Costs:
 
 # Fitted by `make bench` (tests/bench/vectors_costs.py --write), on two cores:
 COSTS = Costs(
-    exact=138,
-    exact_row=0.405,
-    gather=1.17e03,
-    gather_row=0.112,
-    cells=3.43e03,
-    cells_row=0.0388,
-    mask_row=0.00805,
-    test_row=0.0234,
+    exact=136,
+    exact_row=0.256,
+    gather=729,
+    gather_row=0.0413,
+    cells=2.19e+03,
+    cells_row=0.00999,
+    mask_row=0,
+    test_row=0.00885,
 )
 
 

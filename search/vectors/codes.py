@@ -216,12 +216,12 @@ class Cells:
         self.arrays = arrays
         self.upto = len(arrays.place_of)
         self.count = int(arrays.sizes.sum())
+        self._whole, self._thin = (float(share) for share in arrays.coverage)
 
     def share(self, allowed: float) -> float:
         """Return the share of the rows to look through, where a filter lets that share of all of them through."""
-        whole, thin = (float(share) for share in self.arrays.coverage)
         depth = -math.log(max(allowed, 1e-9)) / math.log(THIN)
-        return float(np.clip(whole + (thin - whole) * depth, LEAST_SHARE, 1.0))
+        return min(1.0, max(LEAST_SHARE, self._whole + (self._thin - self._whole) * depth))
 
     def near(self, query: Vector, rows: Places | None) -> Nearness:
         """Return the cells by nearness to a query; ``rows``: some of those that are wanted, if not all are."""

@@ -102,8 +102,8 @@ class _State:
 
     def rows_of(self, within: BitMap) -> NDArray[np.int32]:
         """Return the rows of some living images, in any order."""
-        moved = within & self.moved
-        rows = ordinals_of(within - moved).view(np.int32) - np.int32(self.shift)
+        moved = within & self.moved if self.moved else BitMap()
+        rows = ordinals_of(within - moved if moved else within).view(np.int32) - np.int32(self.shift)
         return np.concatenate([rows, self.row_of[ordinals_of(moved)]]) if moved else rows
 
     def wanted(self, within: BitMap) -> Wanted:
