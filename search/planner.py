@@ -99,14 +99,14 @@ class Costs:
 
 # Fitted by `make bench` (tests/bench/vectors_costs.py --write), on two cores:
 COSTS = Costs(
-    exact=136,
-    exact_row=0.256,
-    gather=729,
-    gather_row=0.0413,
-    cells=2.19e+03,
-    cells_row=0.00999,
-    mask_row=0,
-    test_row=0.00885,
+    exact=99.9,
+    exact_row=0.282,
+    gather=726,
+    gather_row=0.0443,
+    cells=3.06e+03,
+    cells_row=0.0077,
+    mask_row=6.26e-05,
+    test_row=0.00648,
 )
 
 

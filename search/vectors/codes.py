@@ -7,6 +7,7 @@ anew.
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -44,6 +45,8 @@ ASKED = 256
 NEIGHBOURS = 10
 COVERED = 0.99
 """Share of the true neighbours of rows that lie in the cells that are searched at first."""
+BEGUN = 0.85
+"""A search begins with so much of that: whoever needs more is noticed."""
 LEAST_SHARE = 0.1
 """So much of an index is searched at least: queries need not be as near to a cell as rows are."""
 THIN = 10
@@ -80,7 +83,7 @@ def kernels() -> ModuleType:
     return compiled
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Coder:
     """Makes codes; the same one for all rows of an index."""
 
@@ -89,6 +92,12 @@ class Coder:
     zeros make the dimensions whole words."""
     centre: Vector
     """Of the rotated rows."""
+
+    @functools.cached_property
+    def narrow(self) -> NDArray[Any]:
+        """The rotation for queries, which are rounded more coarsely than it is."""
+        half: NDArray[Any] = kernels().narrowed(self.rotation)
+        return half
 
     @property
     def dim(self) -> int:
@@ -115,7 +124,7 @@ class Coder:
         A code tells of a row x the signs of x - c, f0 = |x - c|² - |x|² and f1, which makes the inner product of signs
         and another vector, over the root of the dimensions, an estimate of that of x - c and the other.
         """
-        rotated = kernels().dots(self.rotation, query)
+        rotated = kernels().dots(self.narrow, query)
         apart = rotated - self.centre
         step = max(float(np.abs(apart).max()), 1e-12) / LEVELS
         weights = np.rint(apart / np.float32(step)).astype(np.int8)
@@ -216,19 +225,20 @@ class Cells:
         self.arrays = arrays
         self.upto = len(arrays.place_of)
         self.count = int(arrays.sizes.sum())
+        self._centres = kernels().narrowed(arrays.centres)
         self._whole, self._thin = (float(share) for share in arrays.coverage)
 
     def share(self, allowed: float) -> float:
         """Return the share of the rows to look through, where a filter lets that share of all of them through."""
         depth = -math.log(max(allowed, 1e-9)) / math.log(THIN)
-        return min(1.0, max(LEAST_SHARE, self._whole + (self._thin - self._whole) * depth))
+        return min(1.0, max(LEAST_SHARE, BEGUN * (self._whole + (self._thin - self._whole) * depth)))
 
     def near(self, query: Vector, rows: Places | None) -> Nearness:
         """Return the cells by nearness to a query; ``rows``: some of those that are wanted, if not all are."""
         sizes: NDArray[np.integer[Any]] = self.arrays.sizes
         if rows is not None and len(rows):
             sizes = np.bincount(self.of(rows), minlength=len(self.arrays.starts))
-        order = np.argsort(-kernels().dots(self.arrays.centres, query))
+        order = np.argsort(-kernels().dots(self._centres, query))
         held = np.cumsum(sizes[order])
         return Nearness(np.asarray(order, np.int64), np.asarray(held / held[-1], np.float64))
 

@@ -62,10 +62,10 @@ ERRORS = 2.25
 deviations: of texts, which lie far from all pictures, and of filters that exclude what is near, 400 are too few."""
 SURE_OF = 10
 WIDER = 2
-INNER = 0.4
+INNER = 0.45
 """If any of the nearest ten is not in this inner part of the cells that were searched, twice as many cells are. So it
 is with queries that lie where no row does, whose neighbours are anywhere."""
-COUNTED = 2048
+COUNTED = 1024
 """Wanted rows, about, that are looked at to know how many of them each cell holds."""
 SHARED_FROM = 6_000
 """From so many codes on a scan is worth sharing between cores."""

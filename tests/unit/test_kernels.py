@@ -121,6 +121,7 @@ def test_what_is_no_place_or_no_number_is_left_out() -> None:
 def test_inner_products_with_a_table(dim: int) -> None:
     table = vectors(33, dim)
     assert np.allclose(kernels.dots(table, table[3]), table @ table[3], atol=1e-5)
+    assert np.allclose(kernels.dots(kernels.narrowed(table), table[3]), table @ table[3], atol=1e-3)
     assert len(kernels.dots(table[:0], table[3])) == 0
 
 
