@@ -69,6 +69,8 @@ COUNTED = 1024
 """Wanted rows, about, that are looked at to know how many of them each cell holds."""
 SHARED_FROM = 6_000
 """From so many codes on a scan is worth sharing between cores."""
+FEW = 200
+"""So many rows are sorted without first looking for the best."""
 SHIFTS = 1000
 DEAD = np.uint32(0xFFFFFFFF)
 """The ordinal of a row on disk that is dead."""
@@ -399,8 +401,9 @@ class FaissIndex:
         if len(ordinals) != len(rows):
             raise files.Damaged(there["rest"]["file"])
         living = np.flatnonzero(ordinals != DEAD)
-        row_of = np.full(int(ordinals[living].max()) + 1 if len(living) else 0, -1, np.int32)
-        row_of[ordinals[living]] = living
+        numbers = ordinals[living]
+        row_of = np.full(int(numbers.max()) + 1 if len(living) else 0, -1, np.int32)
+        row_of[numbers] = living
         coder, cells = None, None
         segments: tuple[Segment, ...] = ()
         if "centre" in rest:
@@ -415,10 +418,11 @@ class FaissIndex:
             segments = appended((), first, rest["codes"])
         self._added = AddedRows(dim, self._folder)
         view = RowView(rows, self._added.view())
-        numbers = ordinals[living]
         shift = _shift(living, numbers)
         moved = bitmap_of(numbers[numbers != living + shift])
-        self._state = _State(view, ordinals, row_of, bitmap_of(numbers), shift, moved, coder, cells, segments)
+        in_order = len(living) == len(ordinals) and not moved
+        alive = BitMap(range(shift, shift + len(living))) if in_order else bitmap_of(numbers)
+        self._state = _State(view, ordinals, row_of, alive, shift, moved, coder, cells, segments)
         self._saved = (*_rows_kept(there), there["applied"])
         if coder is not None:
             beside(partial(_compile, coder.dim))
@@ -459,7 +463,7 @@ def _codes(state: _State, rows: Places) -> NDArray[np.uint8]:
 def _best(state: _State, rows: Places, cosines: Scores, k: int) -> tuple[Ordinals, Scores]:
     """Return the k best of some rows; ties go to the lower ordinal."""
     ordinals = state.ordinals[rows]
-    if k < len(cosines):
+    if len(cosines) > max(k, FEW):
         least = np.partition(cosines, len(cosines) - k)[len(cosines) - k]
         kept = np.flatnonzero(cosines >= least)
         cosines, ordinals = cosines[kept], ordinals[kept]
