@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import sqlite3
 from contextlib import closing
 from pathlib import Path
 
@@ -59,6 +60,12 @@ def test_a_store_is_opened_by_its_snapshot_and_what_came_after(file: Path, rows_
         assert sum(rows_read) == 3
         assert (store.count(parse("object:dog")), store.count(parse("object:cat"))) == (31, 28)
         assert store.count(parse("width:<=9")) == 1
+
+
+def test_what_changed_is_found_without_going_over_all_images(file: Path) -> None:
+    with closing(sqlite3.connect(file)) as connection:
+        steps = connection.execute(f"EXPLAIN QUERY PLAN {sqlite_store.CHANGED_ROWS}", (0,)).fetchall()
+    assert not any(str(what).startswith("SCAN") for *_, what in steps), steps
 
 
 def test_a_snapshot_is_written_again_only_when_much_has_changed(file: Path) -> None:
