@@ -12,8 +12,10 @@ import argparse
 import json
 import os
 import platform
+import shutil
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Iterator, Sequence
@@ -76,16 +78,18 @@ def _text_model(model: str) -> Any:
 
         return MiniLM().encode
     import open_clip
-    import torch
+    import tiny_models
 
-    tower = open_clip.create_model(model, pretrained=None).eval()
-    tokenizer = open_clip.get_tokenizer(model)
+    from search.encoders.open_clip_encoder import OpenClipEncoder
+    from search.profile_file import ModelSpec
 
-    def encode(texts: Sequence[str]) -> None:
-        with torch.inference_mode():
-            tower.encode_text(tokenizer(list(texts)))
-
-    return encode
+    config = open_clip.get_model_config(model)
+    assert config is not None, f"open_clip knows no {model}"
+    folder = tiny_models.clip(Path(tempfile.mkdtemp()) / "net", config)
+    encoder = OpenClipEncoder(folder, ModelSpec(library="open_clip", model=str(folder), device="cpu"))
+    encoder.encode_texts(["a cat"])  # the weights are read then
+    shutil.rmtree(folder.parent)
+    return encoder.encode_texts
 
 
 def serve(options: argparse.Namespace) -> None:
