@@ -213,8 +213,9 @@ def _summed(found: Sequence[tuple[Ordinals, Scores]], allowed: BitMap | None, k:
 
 def _within(found: Sequence[tuple[Ordinals, Scores]], allowed: BitMap, images: int) -> list[tuple[Ordinals, Scores]]:
     mask = mask_of(allowed, images)
-    kept = [(mask[ordinals], ordinals, scores) for ordinals, scores in found]
-    return [(ordinals[some], scores[some]) for some, ordinals, scores in kept if some.any()]
+    # By numbers: NumPy picks by them twice as fast as by a mask.
+    kept = [(np.flatnonzero(mask.take(ordinals)), ordinals, scores) for ordinals, scores in found]
+    return [(ordinals.take(some), scores.take(some)) for some, ordinals, scores in kept if len(some)]
 
 
 def _least(sums: Scores, lists: Sequence[NDArray[np.intp]], k: int) -> float:

@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import platform
+import subprocess
+import sys
+from pathlib import Path
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -63,6 +69,30 @@ def test_weights_as_great_as_may_be_do_not_overflow() -> None:
         asked = Asked(np.full((18, WORD), sign * LEVELS, np.int8), *np.array([0, 1, 0], np.float32))
         _, scores = kernels.scanned(codes, *whole(codes), asked, 3, EVERYTHING)
         assert scores.tolist() == [sign * LEVELS * 18 * WORD] * 3
+
+
+ELSEWHERE = """
+import sys
+import llvmlite.binding as llvm
+features = llvm.get_host_cpu_features()
+features.update({name: False for name in features if name.startswith(tuple(sys.argv[2].split(",")))})
+llvm.get_host_cpu_features = lambda: features
+llvm.get_host_cpu_name = lambda: sys.argv[1]
+from unit.test_kernels import test_estimates_are_as_good_as_with_the_query_itself as good
+good(512)
+good(768)
+"""
+
+
+@pytest.mark.skipif(platform.machine() != "x86_64", reason="names processors of PCs")
+@pytest.mark.parametrize(
+    ("processor", "without"), [("haswell", "avx512"), ("x86-64", "avx,sse4,ssse3,f16c,fma,popcnt,bmi,xsave")]
+)
+def test_other_processors_find_the_same(processor: str, without: str) -> None:
+    """Those without AVX-512, and those with nothing but what all have."""
+    tests = Path(__file__).parents[1]
+    here = {**os.environ, "PYTHONPATH": f"{tests}:{tests.parent}"}
+    subprocess.run([sys.executable, "-c", ELSEWHERE, processor, without], check=True, env=here)
 
 
 @settings(max_examples=40, deadline=None)
