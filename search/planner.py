@@ -45,7 +45,7 @@ class Lookup(StrEnum):
     EXACT = "exact"
     """The cosine of each of them."""
     GATHER = "gather"
-    """Their codes copied together and scanned, the best compared exactly."""
+    """Their codes looked up one by one, the best compared exactly."""
     CELLS = "cells"
     """The codes of the nearest cells scanned where they lie, the best compared exactly."""
 

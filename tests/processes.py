@@ -92,6 +92,12 @@ def serving(data: Path, log: Path, *arguments: str, **options: object) -> Iterat
         server.client.close()
 
 
+def waiting(client: httpx2.Client) -> int:
+    """Return how many uploaded pictures wait for a worker, or are at one."""
+    jobs = client.get("/v1/jobs").json()
+    return int(jobs["queued"] + jobs["running"])
+
+
 def free_port() -> int:
     with socket.create_server(("127.0.0.1", 0)) as free:
         port: int = free.getsockname()[1]

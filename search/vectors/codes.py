@@ -110,13 +110,17 @@ class Coder:
     def encode(self, vectors: Matrix) -> Codes:
         """Return the codes of rows, shape (len(vectors), code_bytes)."""
         faiss.omp_set_num_threads(1 if len(vectors) <= CHUNK // 4 else cores())
+        few = len(vectors) <= FEW  # more are better multiplied by NumPy, whose threads then spin for a while
+        turned = [kernels().dots(self.rotation, one) for one in vectors] if few else vectors @ self.rotation.T
+        codes: Codes = self.scanner().sa_encode(np.asarray(turned, np.float32).reshape(-1, self.dim))
+        return codes
+
+    def scanner(self) -> Any:
+        """Return an empty index of FAISS that makes these codes, and could scan them."""
         index = faiss.IndexRaBitQ(self.dim, faiss.METRIC_INNER_PRODUCT)
         faiss.copy_array_to_vector(self.centre, index.center)
         index.is_trained = True
-        few = len(vectors) <= FEW  # more are better multiplied by NumPy, whose threads then spin for a while
-        turned = [kernels().dots(self.rotation, one) for one in vectors] if few else vectors @ self.rotation.T
-        codes: Codes = index.sa_encode(np.asarray(turned, np.float32).reshape(-1, self.dim))
-        return codes
+        return index
 
     def asked(self, query: Vector) -> Asked:
         """Return a query as codes are compared with it.
@@ -225,8 +229,13 @@ class Cells:
         self.arrays = arrays
         self.upto = len(arrays.place_of)
         self.count = int(arrays.sizes.sum())
-        self._centres = kernels().narrowed(arrays.centres)
         self._whole, self._thin = (float(share) for share in arrays.coverage)
+
+    @functools.cached_property
+    def _centres(self) -> NDArray[Any]:
+        """The centres for queries. Who opens an index to write to it needs no compiler for them."""
+        half: NDArray[Any] = kernels().narrowed(self.arrays.centres)
+        return half
 
     def share(self, allowed: float) -> float:
         """Return the share of the rows to look through, where a filter lets that share of all of them through."""

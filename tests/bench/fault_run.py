@@ -35,7 +35,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import httpx2
 from pictures import a_picture, encoded
-from processes import Command, Server, of_library, wait_for
+from processes import Command, Server, of_library, wait_for, waiting
 
 TARGETS = ("server", "index", "crew", "worker", "decoder", "everything")
 NEW_FILES = 8
@@ -202,7 +202,7 @@ class FaultRun:
     def _finish(self, sender: Sender) -> list[str]:
         status = self._index().wait(600)
         problems = [] if status == 0 else [f"the last index run ended with {status}"]
-        wait_for("every picture to be indexed", lambda: self._waiting() == 0, 600)
+        wait_for("every picture to be indexed", lambda: waiting(self.client()) == 0, 600)
         problems += self._compare(sender)
         for command in (self._server, self._crew):
             if status := command.stop():
@@ -213,10 +213,6 @@ class FaultRun:
         except AssertionError:
             problems.append(f"left over: {of_library(self._data)}")
         return problems
-
-    def _waiting(self) -> int:
-        body = self.client().get("/v1/jobs").json()
-        return int(body["queued"] + body["running"])
 
     def _compare(self, sender: Sender) -> list[str]:
         problems = []

@@ -39,7 +39,7 @@ def ways(count: int) -> Ways:
     query = rows[7].astype(np.float32)
     asked = coder.asked(query)
     rotated = kernels.dots(coder.rotation, query)[None]
-    flat, picked = _faiss(coder.centre), _faiss(coder.centre)
+    flat, picked = coder.scanner(), coder.scanner()
     flat.add_sa_codes(codes)
     rng = np.random.default_rng(0)
     some = np.sort(rng.permutation(count)[: count // 10]).astype(np.int32)
@@ -78,13 +78,6 @@ def ways(count: int) -> Ways:
             lambda: kernels.half_dots(rows, some, query),
         ),
     }
-
-
-def _faiss(centre: np.ndarray) -> faiss.IndexRaBitQ:
-    index = faiss.IndexRaBitQ(len(centre), faiss.METRIC_INNER_PRODUCT)
-    faiss.copy_array_to_vector(centre, index.center)
-    index.is_trained = True
-    return index
 
 
 def timed(function: Callable[[], object]) -> float:

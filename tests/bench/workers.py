@@ -21,7 +21,7 @@ from typing import Any
 
 sys.path[:0] = [str(Path(__file__).parents[1]), str(Path(__file__).parents[2])]
 
-from processes import Command, Server  # noqa: E402
+from processes import Command, Server, waiting  # noqa: E402
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp")
 AN_UPLOAD = 20
@@ -37,11 +37,6 @@ def upload(server: Server, photos: Sequence[Path]) -> int:
         answer.raise_for_status()
         queued += sum(one["status"] == "queued" for one in answer.json()["images"])
     return queued
-
-
-def waiting(server: Server) -> int:
-    jobs = server.client.get("/v1/jobs", params={"limit": 1}).json()
-    return int(jobs["queued"]) + int(jobs["running"])
 
 
 def pace(photos: Sequence[Path], cores: Sequence[set[int]]) -> dict[str, Any]:
@@ -62,7 +57,7 @@ def pace(photos: Sequence[Path], cores: Sequence[set[int]]) -> dict[str, Any]:
                 workers.append(Command(data, folder / f"worker{number}.log", "worker"))
             os.sched_setaffinity(0, set().union(*cores))
             passed: tuple[float, int] | None = None
-            while left := waiting(server):
+            while left := waiting(server.client):
                 if passed is None and left <= 0.9 * queued:
                     passed = (time.perf_counter(), left)
                 time.sleep(0.05)
